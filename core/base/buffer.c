@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buffer.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void buffer_finish(struct buffer *b)
+{
+	free(b->data);
+	*b = BUFFER_INIT;
+}
+
+bool buffer_reserve(struct buffer *b, size_t n)
+{
+	size_t need;
+	if (b->failed)
+		return false;
+	if (__builtin_add_overflow(b->n, n, &need)) {
+		b->failed = true;
+		return false;
+	}
+	if (need <= b->cap)
+		return true;
+	size_t cap = b->cap ? b->cap : 64;
+	while (cap < need)
+		cap += cap / 2 + 1;
+	char *data = realloc(b->data, cap);
+	if (!data) {
+		b->failed = true;
+		return false;
+	}
+	b->data = data;
+	b->cap = cap;
+	return true;
+}
+
+void buffer_add(struct buffer *b, struct span s)
+{
+	if (s.n == 0 || !buffer_reserve(b, s.n))
+		return;
+	memcpy(b->data + b->n, s.data, s.n);
+	b->n += s.n;
+}
+
+void buffer_add_text(struct buffer *b, const char *text)
+{
+	buffer_add(b, span_text(text));
+}
+
+void buffer_add_char(struct buffer *b, char c)
+{
+	buffer_add(b, span_of(&c, 1));
+}
+
+void buffer_add_u64(struct buffer *b, uint64_t value)
+{
+	char digits[20];
+	size_t i = sizeof digits;
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	buffer_add(b, span_of(digits + i, sizeof digits - i));
+}
+
+void buffer_add_i64(struct buffer *b, int64_t value)
+{
+	if (value < 0)
+		buffer_add_char(b, '-');
+	buffer_add_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+void buffer_add_printf(struct buffer *b, const char *format, ...)
+{
+	va_list args, again;
+	va_start(args, format);
+	va_copy(again, args);
+	int n = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (n < 0)
+		b->failed = true;
+	else if (buffer_reserve(b, (size_t)n + 1)) {
+		(void)vsnprintf(b->data + b->n, (size_t)n + 1, format, again);
+		b->n += (size_t)n;
+	}
+	va_end(again);
+}
+
+static void add_escape(struct buffer *b, unsigned char c)
+{
+	switch (c) {
+	case '"':
+		buffer_add_text(b, "\\\"");
+		break;
+	case '\\':
+		buffer_add_text(b, "\\\\");
+		break;
+	case '\n':
+		buffer_add_text(b, "\\n");
+		break;
+	case '\r':
+		buffer_add_text(b, "\\r");
+		break;
+	case '\t':
+		buffer_add_text(b, "\\t");
+		break;
+	default:
+		buffer_add_printf(b, "\\u%04x", c);
+	}
+}
+
+/* Bytes from the start that need no escape. */
+static size_t plain_run(struct span s)
+{
+	size_t i = 0;
+	while (i < s.n && (unsigned char)s.data[i] >= 0x20 && (unsigned char)s.data[i] < 0x80 && s.data[i] != '"' &&
+		   s.data[i] != '\\' && s.data[i] != 0x7f)
+		i++;
+	return i;
+}
+
+/* The length of the well-formed sequence beyond ASCII at the start, 0 if there is none. */
+static size_t utf8_run(struct span s)
+{
+	for (size_t n = 2; n <= 4 && n <= s.n; n++)
+		if (span_is_utf8(span_of(s.data, n)))
+			return n;
+	return 0;
+}
+
+void buffer_add_json(struct buffer *b, struct span text)
+{
+	buffer_add_char(b, '"');
+	while (text.n) {
+		size_t n = plain_run(text);
+		buffer_add(b, span_of(text.data, n));
+		text = span_skip(text, n);
+		if (!text.n)
+			break;
+		unsigned char c = (unsigned char)text.data[0];
+		if (c < 0x80) {
+			add_escape(b, c);
+			n = 1;
+		} else if ((n = utf8_run(text))) {
+			buffer_add(b, span_of(text.data, n));
+		} else {
+			buffer_add_text(b, "\xef\xbf\xbd");
+			n = 1;
+		}
+		text = span_skip(text, n);
+	}
+	buffer_add_char(b, '"');
+}
+
+static bool is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+		   c == '_' || c == '~';
+}
+
+void buffer_add_percent_encoded(struct buffer *b, struct span text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (is_unreserved(text.data[i]))
+			buffer_add_char(b, text.data[i]);
+		else
+			buffer_add_printf(b, "%%%02X", (unsigned char)text.data[i]);
+	}
+}
+
+void buffer_consume(struct buffer *b, size_t n)
+{
+	if (n >= b->n) {
+		b->n = 0;
+		return;
+	}
+	memmove(b->data, b->data + n, b->n - n);
+	b->n -= n;
+}
+
+char *buffer_steal_text(struct buffer *b)
+{
+	if (!buffer_reserve(b, 1))
+		return NULL;
+	b->data[b->n] = '\0';
+	char *text = b->data;
+	*b = BUFFER_INIT;
+	return text;
+}

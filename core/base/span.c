@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/span.h"
+
+#include <stdlib.h>
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool span_equal_ignoring_case(struct span a, struct span b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (lower(a.data[i]) != lower(b.data[i]))
+			return false;
+	return true;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct span span_trim(struct span s)
+{
+	while (s.n && is_blank(s.data[0]))
+		s = span_skip(s, 1);
+	while (s.n && is_blank(s.data[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+bool span_next(struct span *rest, char separator, struct span *ret_head)
+{
+	if (!rest->data)
+		return false;
+	const char *found = memchr(rest->data, separator, rest->n);
+	if (!found) {
+		*ret_head = *rest;
+		*rest = (struct span){ NULL, 0 };
+		return true;
+	}
+	size_t n = (size_t)(found - rest->data);
+	*ret_head = span_of(rest->data, n);
+	*rest = span_skip(*rest, n + 1);
+	return true;
+}
+
+bool span_to_u64(struct span s, uint64_t max, uint64_t *ret_value)
+{
+	if (s.n == 0)
+		return false;
+	uint64_t value = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned digit = (unsigned)(unsigned char)s.data[i] - '0';
+		if (digit > 9 || __builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, digit, &value))
+			return false;
+	}
+	if (value > max)
+		return false;
+	*ret_value = value;
+	return true;
+}
+
+char *span_dup(struct span s)
+{
+	char *copy = malloc(s.n + 1);
+	if (!copy)
+		return NULL;
+	if (s.n)
+		memcpy(copy, s.data, s.n);
+	copy[s.n] = '\0';
+	return copy;
+}
+
+/* The length of the UTF-8 sequence that `lead` opens, and the least code point that
+ * may be written with so many bytes; 0 for a byte that opens none. */
+static size_t sequence_length(unsigned char lead, uint32_t *ret_least)
+{
+	if (lead < 0x80) {
+		*ret_least = 0;
+		return 1;
+	}
+	if ((lead & 0xe0) == 0xc0) {
+		*ret_least = 0x80;
+		return 2;
+	}
+	if ((lead & 0xf0) == 0xe0) {
+		*ret_least = 0x800;
+		return 3;
+	}
+	if ((lead & 0xf8) == 0xf0) {
+		*ret_least = 0x10000;
+		return 4;
+	}
+	return 0;
+}
+
+bool span_is_utf8(struct span s)
+{
+	for (size_t i = 0; i < s.n;) {
+		unsigned char lead = (unsigned char)s.data[i];
+		uint32_t least;
+		size_t length = sequence_length(lead, &least);
+		if (length == 1) {
+			i++;
+			continue;
+		}
+		if (length == 0 || length > s.n - i)
+			return false;
+		uint32_t point = lead & (0x7fu >> length);
+		for (size_t k = 1; k < length; k++) {
+			unsigned char next = (unsigned char)s.data[i + k];
+			if ((next & 0xc0) != 0x80)
+				return false;
+			point = point << 6 | (next & 0x3fu);
+		}
+		if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+			return false;
+		i += length;
+	}
+	return true;
+}

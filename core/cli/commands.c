@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+const struct command *const commands[] = {
+	&command_check,   &command_send,  &command_listen, &command_explain, &command_callback_uri,
+	&command_token,   &command_help,  NULL,
+};

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What several commands begin with: the configuration, one source of it, tags. All failures are told on stderr. */
+#ifndef CLI_SETUP_H
+#define CLI_SETUP_H
+
+#include "auth/tags.h"
+#include "cli/invocation.h"
+#include "config/config.h"
+
+/* Reads the configuration that the invocation names. Warnings stay unsaid: `belfry check` is there for them.
+ * CLI_OK, CLI_E_CONFIG, CLI_E_IO, or -ENOMEM. */
+int setup_config(const struct invocation *invocation, struct config **ret_config) MUST_USE;
+/* The same, but *ret_config is NULL if nobody named a configuration and there is none at the usual place. */
+int setup_optional_config(const struct invocation *invocation, struct config **ret_config) MUST_USE;
+
+/* The source that --source names, or the only one there is. CLI_OK or CLI_E_USAGE. */
+int setup_source(const struct invocation *invocation, const struct config *config,
+                 const struct config_source **ret_source) MUST_USE;
+
+/* Appends the query that carries all --tag of the invocation, signed with the source's first key: nothing without tags.
+ * CLI_OK; CLI_E_USAGE if a tag is malformed, or needs a signature and the source has no key; -ENOMEM. */
+int setup_add_tags(const struct invocation *invocation, const struct config_source *source,
+                   struct buffer *query) MUST_USE;
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: one YAML file and conf.d beside it become one checked, immutable value.
+ *
+ * config_load() finds everything that is wrong, not only the first thing, and each complaint says
+ * "file:line:column: what, and what would be right". Whatever it returns is complete: defaults are
+ * filled in, secrets are read, ranges hold. Options are rows of tables (see config/schema.c), so that
+ * checks, defaults and documentation cannot disagree.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/cleanup.h"
+#include "base/span.h"
+#include "config/complaint.h"
+
+/* Bytes that are wiped when released. */
+struct secret {
+	char *data;
+	size_t n;
+	const char *origin; /* "file /etc/belfry/secrets/cronofy": for messages; never the bytes */
+};
+
+enum config_address_kind { CONFIG_ADDRESS_IP, CONFIG_ADDRESS_UNIX, CONFIG_ADDRESS_SYSTEMD };
+
+struct config_address {
+	enum config_address_kind kind;
+	char *text;    /* as written */
+	char *host;    /* IP: numeric, without brackets */
+	uint16_t port; /* IP: 0 means that the system picks one */
+	char *path;    /* unix: absolute path */
+	char *name;    /* systemd: FileDescriptorName=, empty for any */
+};
+
+struct config_listener {
+	struct config_address address;
+	bool has_tls;
+	char *certificate, *key; /* PEM files */
+	bool serves_sources, serves_subscribers;
+};
+
+struct config_source {
+	char *name;                  /* the key in the YAML */
+	char *scheme;                /* a name that scheme_find() knows */
+	char *path;                  /* exact path of the request, starts with '/' */
+	char *public_url;            /* "https://gateway.example.com", for callback-uri; NULL if not given */
+	int64_t duplicate_window_ms; /* 0: off */
+	struct secret *secrets;      /* 1..8 */
+	size_t n_secrets;
+	struct secret *tag_keys; /* 0..2; the first one signs */
+	size_t n_tag_keys;
+	char **unsigned_tags; /* tag names accepted without a signature */
+	size_t n_unsigned_tags;
+	uint64_t max_body_bytes;
+};
+
+/* One entry of subscribers.tokens.keys. Which form the bytes have (HS secret, PEM, JWK, JWK set) is found
+ * out by auth/, which reads them. */
+struct config_token_key {
+	struct secret bytes;
+	char *where; /* "file:line:column", for a complaint about the bytes */
+};
+
+struct config_subscribers {
+	char *path; /* of the WebSocket and the event stream */
+	char **origins;
+	size_t n_origins;
+	struct config_token_key *keys;
+	size_t n_keys;
+	char *jwks_url; /* NULL if not given */
+	int64_t jwks_refresh_ms;
+	char *issuer, *audience; /* NULL if not checked */
+	bool anonymous;
+	int64_t ping_ms;            /* a position message and a protocol ping this often */
+	int64_t auth_timeout_ms;    /* from the upgrade to a valid token */
+	int64_t stalled_timeout_ms; /* no byte went out */
+	uint64_t max_filters;       /* a connection */
+	uint64_t max_message_bytes;
+	uint64_t max_messages_per_second; /* frames of any kind from one connection, averaged */
+};
+
+struct config_journal {
+	char *path;
+	int64_t retention_age_ms;
+	uint64_t retention_bytes;
+};
+
+struct config_limits {
+	uint64_t max_connections;             /* overall */
+	uint64_t max_connections_per_address; /* IPv6: by /64 */
+	uint64_t max_pending;                 /* connections that have sent no whole request head yet */
+	uint64_t ring_bytes;                  /* recent frames kept in memory */
+	uint64_t queue_bytes;                 /* callbacks that wait for the journal: 503 beyond */
+	int64_t header_timeout_ms, body_timeout_ms, write_timeout_ms, idle_timeout_ms;
+	int64_t answer_timeout_ms; /* a callback that is not durable by then is answered 503 */
+};
+
+enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
+
+struct config {
+	struct config_listener *listeners;
+	size_t n_listeners;
+	bool has_admin;
+	struct config_address admin;
+	struct config_journal journal;
+	struct config_source *sources;
+	size_t n_sources;
+	struct config_subscribers subscribers;
+	struct config_limits limits;
+	uint64_t reactors; /* 1..; "auto" is resolved to the number of usable cores */
+	enum config_log_level log_level;
+};
+
+/*
+ * Reads `path` and, in the order of their names, every *.yaml in the folder conf.d beside it. Entries of maps
+ * (sources) from several files are joined; the same scalar set twice is a complaint that names both places.
+ *
+ * 0 and *ret_config (the caller's, config_destroy), with warnings in *complaints if there are any;
+ * CONFIG_E_INVALID with at least one error in *complaints; -errno when the file itself cannot be read
+ * (also told in *complaints) or memory runs out. Any thread; reads files, opens no socket.
+ */
+enum config_outcome { CONFIG_OK, CONFIG_E_INVALID };
+int config_load(const char *path, struct complaints *complaints, struct config **ret_config) MUST_USE;
+/* Wipes every secret. NULL is fine. */
+void config_destroy(struct config *config);
+CLEANUP_DEFINE(struct config, config_destroy)
+
+/* The source with this name or this path; NULL if there is none. */
+const struct config_source *config_source_by_name(const struct config *config, struct span name);
+
+#endif

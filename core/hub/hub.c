@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hub/hub.h"
+
+#include "hub/ring.h"
+
+#include <errno.h>
+#include <utlist.h>
+
+/* Members whose cursors are at most this far apart share a page of the journal. */
+#define SHARED_PAGE_SPAN 4096
+/* More interests than this are not told apart in one question: then the page has everything. */
+#define MAX_READ_FILTERS 64
+#define MAX_PAGE_EVENTS 256
+#define MAX_PAGE_BYTES (1u << 20)
+
+struct hub {
+	struct hub_options options;
+	uint64_t head;
+	struct interest_index *index;
+	struct ring *ring;
+	struct interest *due;   /* interests with visits left */
+	struct member *ready;   /* behind, able to take more */
+	struct member *waiting; /* for a page */
+	bool is_reading;
+	struct interest **reading; /* references: the page under way uses their filters */
+	size_t n_reading, max_reading;
+	struct filter *read_filters; /* shallow: the interests' own */
+	size_t max_read_filters;
+	struct hub_frames frames; /* scratch */
+};
+
+int hub_create(const struct hub_options *options, struct hub **ret_hub)
+{
+	CLEANUP(hub_destroy) struct hub *hub = calloc(1, sizeof *hub);
+	if (!hub)
+		return -ENOMEM;
+	hub->options = *options;
+	hub->head = options->head;
+	int r = interest_index_create(&hub->index);
+	if (r == 0)
+		r = ring_create(options->max_ring_bytes, options->head, &hub->ring);
+	if (r < 0)
+		return r;
+	*ret_hub = STEAL(hub);
+	return 0;
+}
+
+static void release_read(struct hub *hub)
+{
+	for (size_t i = 0; i < hub->n_reading; i++)
+		interest_put(hub->index, hub->reading[i]);
+	hub->n_reading = 0;
+	hub->is_reading = false;
+}
+
+void hub_destroy(struct hub *hub)
+{
+	if (!hub)
+		return;
+	release_read(hub);
+	ring_destroy(hub->ring);
+	interest_index_destroy(hub->index);
+	free(hub->reading);
+	free(hub->read_filters);
+	free(hub);
+}
+
+uint64_t hub_head(const struct hub *hub)
+{
+	return hub->head;
+}
+
+/* --- frames for one member ------------------------------------------------------------------------------------- */
+
+static void frames_add(struct hub_frames *frames, struct batch *batch, const struct batch_entry *entry)
+{
+	frames->entries[frames->n] = entry;
+	frames->batches[frames->n++] = batch;
+	frames->n_bytes += entry->frame.n;
+	union {
+		const char *constant;
+		char *plain; /* iovec has no const; nobody writes through it */
+	} start = { entry->frame.data };
+	struct iovec *last = frames->n_pieces ? &frames->pieces[frames->n_pieces - 1] : NULL;
+	if (last && (char *)last->iov_base + last->iov_len == start.plain)
+		last->iov_len += entry->frame.n;
+	else
+		frames->pieces[frames->n_pieces++] = (struct iovec){ start.plain, entry->frame.n };
+}
+
+static void frames_clear(struct hub_frames *frames)
+{
+	frames->n = 0;
+	frames->n_pieces = 0;
+	frames->n_bytes = 0;
+}
+
+/* Hands the gathered frames over. False if the member's socket is full: then *cursor is the last frame it took. */
+static bool deliver(struct hub *hub, struct member *member, int fd, uint64_t *cursor)
+{
+	bool is_full = false;
+	if (hub->frames.n == 0)
+		return true;
+	size_t taken = hub->options.deliver(member, fd, &hub->frames, &is_full);
+	if (taken)
+		*cursor = hub->frames.entries[taken - 1]->sequence;
+	return taken == hub->frames.n && !is_full;
+}
+
+/* --- where members are ----------------------------------------------------------------------------------------- */
+
+static void set_ready(struct hub *hub, struct member *member)
+{
+	member->state = MEMBER_READY;
+	DL_APPEND(hub->ready, member);
+}
+
+static void set_waiting(struct hub *hub, struct member *member)
+{
+	member->state = MEMBER_WAITING;
+	member->is_in_read = false;
+	DL_APPEND(hub->waiting, member);
+}
+
+static void set_due(struct hub *hub, struct interest *interest)
+{
+	if (interest->n_due == 0)
+		DL_APPEND(hub->due, interest);
+	interest->n_due = interest->n_slots;
+}
+
+static void clear_pending(struct interest *interest, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		batch_unref(interest->pending[i].batch);
+	interest->n_pending -= n;
+	memmove(interest->pending, interest->pending + n, interest->n_pending * sizeof *interest->pending);
+}
+
+static void set_done(struct hub *hub, struct interest *interest)
+{
+	if (interest->n_due) {
+		interest->n_due = 0;
+		DL_DELETE(hub->due, interest);
+	}
+	clear_pending(interest, interest->n_pending);
+}
+
+static uint64_t pending_sequence(const struct interest *interest, size_t i)
+{
+	return interest->pending[i].batch->entries[interest->pending[i].entry].sequence;
+}
+
+/* The first pending event that a slot with this cursor has not got. */
+static size_t first_pending(const struct interest *interest, uint64_t cursor)
+{
+	size_t i = interest->n_pending;
+	while (i > 0 && pending_sequence(interest, i - 1) > cursor)
+		i--;
+	return i;
+}
+
+/* A live member's cursor goes stale while nothing matches; what it has really dealt with is everything before the first
+ * pending event that it lacks. */
+static uint64_t slot_position(const struct hub *hub, const struct interest *interest, const struct interest_slot *slot)
+{
+	size_t i = first_pending(interest, slot->cursor);
+	return i == interest->n_pending ? hub->head : pending_sequence(interest, i) - 1;
+}
+
+static int slot_add(struct hub *hub, struct member *member)
+{
+	struct interest *interest = member->interest;
+	if (interest->n_slots == interest->max_slots) {
+		size_t max = interest->max_slots ? interest->max_slots * 2 : 1;
+		struct interest_slot *slots = realloc(interest->slots, max * sizeof *slots);
+		if (!slots)
+			return -ENOMEM;
+		interest->slots = slots;
+		interest->max_slots = max;
+	}
+	member->slot = interest->n_slots;
+	member->state = MEMBER_LIVE;
+	interest->slots[interest->n_slots++] = (struct interest_slot){ hub->head, member, member->fd };
+	return 0;
+}
+
+/* The last slot takes the place of the one that goes. It may be carried from before the sweep's next slot to behind it
+ * or the other way round, so the round begins anew: visiting twice costs little, missing one would cost an event. */
+static void slot_remove(struct hub *hub, struct member *member)
+{
+	struct interest *interest = member->interest;
+	size_t last = --interest->n_slots;
+	interest->slots[member->slot] = interest->slots[last];
+	interest->slots[member->slot].member->slot = member->slot;
+	if (interest->next_slot >= interest->n_slots)
+		interest->next_slot = 0;
+	if (interest->n_slots == 0) {
+		set_done(hub, interest);
+	} else if (interest->n_pending) {
+		for (size_t i = 0; i < interest->n_pending; i++)
+			interest->pending[i].added_at = interest->visits;
+		set_due(hub, interest);
+	}
+}
+
+/* Takes the member from wherever it is; its cursor is right afterwards. */
+static void detach(struct hub *hub, struct member *member)
+{
+	switch (member->state) {
+	case MEMBER_LIVE:
+		member->cursor = slot_position(hub, member->interest, &member->interest->slots[member->slot]);
+		slot_remove(hub, member);
+		break;
+	case MEMBER_READY:
+		DL_DELETE(hub->ready, member);
+		break;
+	case MEMBER_WAITING:
+		DL_DELETE(hub->waiting, member);
+		break;
+	case MEMBER_OUTSIDE:
+	case MEMBER_BLOCKED:
+		break;
+	}
+}
+
+static void fail(struct hub *hub, struct member *member)
+{
+	hub_leave(hub, member);
+	hub->options.fail(member->owner);
+}
+
+static void set_live(struct hub *hub, struct member *member)
+{
+	if (slot_add(hub, member) < 0) {
+		member->state = MEMBER_BLOCKED; /* on no list */
+		fail(hub, member);
+	}
+}
+
+int hub_join(struct hub *hub, struct member *member, const struct filter *const *filters, size_t n_filters,
+			 uint64_t after, uint64_t n_newest)
+{
+	struct interest *interest;
+	int r = interest_get(hub->index, filters, n_filters, &interest);
+	if (r < 0)
+		return r;
+	enum member_state before = member->state;
+	detach(hub, member);
+	interest_put(hub->index, member->interest);
+	member->interest = interest;
+	if (before == MEMBER_OUTSIDE) {
+		member->n_newest = n_newest;
+		member->cursor = after == HUB_FROM_HEAD ? hub->head : after;
+	}
+	if (before == MEMBER_BLOCKED)
+		member->state = MEMBER_BLOCKED;
+	else
+		set_ready(hub, member); /* the next sweep finds out whether it is live */
+	return 0;
+}
+
+void hub_leave(struct hub *hub, struct member *member)
+{
+	detach(hub, member);
+	interest_put(hub->index, member->interest);
+	member->interest = NULL;
+	member->state = MEMBER_OUTSIDE;
+}
+
+void hub_writable(struct hub *hub, struct member *member)
+{
+	if (member->state == MEMBER_BLOCKED)
+		set_ready(hub, member);
+}
+
+uint64_t hub_position(const struct hub *hub, const struct member *member)
+{
+	if (member->state == MEMBER_OUTSIDE)
+		return hub->head;
+	if (member->state == MEMBER_LIVE)
+		return slot_position(hub, member->interest, &member->interest->slots[member->slot]);
+	return member->cursor;
+}
+
+/* --- publishing ------------------------------------------------------------------------------------------------ */
+
+struct publishing {
+	struct hub *hub;
+	struct batch *batch;
+	size_t entry;
+};
+
+static int add_pending(void *context, struct interest *interest)
+{
+	struct publishing *publishing = context;
+	if (interest->n_slots == 0)
+		return 0;
+	if (interest->n_pending == interest->max_pending) {
+		size_t max = interest->max_pending ? interest->max_pending * 2 : 1;
+		struct interest_pending *pending = realloc(interest->pending, max * sizeof *pending);
+		if (!pending)
+			return -ENOMEM;
+		interest->pending = pending;
+		interest->max_pending = max;
+	}
+	interest->pending[interest->n_pending++] =
+		(struct interest_pending){ batch_ref(publishing->batch), publishing->entry, interest->visits };
+	set_due(publishing->hub, interest);
+	return 0;
+}
+
+void hub_publish(struct hub *hub, struct batch *batch, uint64_t head)
+{
+	struct publishing publishing = { .hub = hub, .batch = batch };
+	int r = batch ? ring_push(hub->ring, batch) : 0;
+	for (size_t i = 0; r == 0 && batch && i < batch->n; i++) {
+		publishing.entry = i;
+		r = interest_index_match(hub->index, batch->entries[i].event, batch->entries[i].sequence, add_pending,
+								 &publishing);
+	}
+	if (r < 0)
+		hub_miss(hub, head);
+	else if (head > hub->head)
+		hub->head = head;
+}
+
+static void demote_members(void *context, struct interest *interest)
+{
+	struct hub *hub = context;
+	while (interest->n_slots) {
+		struct member *member = interest->slots[interest->n_slots - 1].member;
+		detach(hub, member);
+		set_ready(hub, member);
+	}
+}
+
+void hub_miss(struct hub *hub, uint64_t head)
+{
+	interest_index_each(hub->index, demote_members, hub);
+	ring_clear(hub->ring, head);
+	if (head > hub->head)
+		hub->head = head;
+}
+
+/* --- sweeping -------------------------------------------------------------------------------------------------- */
+
+/* Gathers pending events from `from` on. */
+static size_t gather_pending(struct hub *hub, const struct interest *interest, size_t from)
+{
+	frames_clear(&hub->frames);
+	for (; from < interest->n_pending && hub->frames.n < HUB_MAX_FRAMES; from++) {
+		struct batch *batch = interest->pending[from].batch;
+		frames_add(&hub->frames, batch, &batch->entries[interest->pending[from].entry]);
+	}
+	return from;
+}
+
+/* One live member gets all that waits for it. False if it is not live any more. */
+static bool visit_slot(struct hub *hub, struct interest *interest, struct interest_slot *slot)
+{
+	for (size_t from = first_pending(interest, slot->cursor); from < interest->n_pending;) {
+		uint64_t cursor = pending_sequence(interest, from) - 1;
+		from = gather_pending(hub, interest, from);
+		if (!deliver(hub, slot->member, slot->fd, &cursor)) {
+			struct member *member = slot->member;
+			slot_remove(hub, member);
+			member->cursor = cursor;
+			member->state = MEMBER_BLOCKED;
+			return false;
+		}
+		slot->cursor = cursor;
+	}
+	return true;
+}
+
+/* Drops from the front what every slot has been visited for. */
+static void trim_pending(struct interest *interest)
+{
+	size_t n = 0;
+	while (n < interest->n_pending && interest->visits - interest->pending[n].added_at >= interest->n_slots)
+		n++;
+	if (n)
+		clear_pending(interest, n);
+}
+
+static size_t sweep_interest(struct hub *hub, struct interest *interest, size_t max_visits)
+{
+	size_t n = 0;
+	for (; n < max_visits && interest->n_due > 0; n++) {
+		if (interest->next_slot >= interest->n_slots)
+			interest->next_slot = 0;
+		bool stays = visit_slot(hub, interest, &interest->slots[interest->next_slot]);
+		if (!stays)
+			continue; /* another one has its place now */
+		interest->next_slot++;
+		interest->visits++;
+		if (--interest->n_due == 0)
+			DL_DELETE(hub->due, interest);
+	}
+	if (interest->n_due == 0)
+		clear_pending(interest, interest->n_pending);
+	else
+		trim_pending(interest);
+	return n;
+}
+
+/* Gathers what the ring has for the member; returns up to where it looked. */
+static uint64_t gather_ring(struct hub *hub, const struct member *member)
+{
+	struct ring_cursor at;
+	struct batch *batch;
+	const struct batch_entry *entry;
+	frames_clear(&hub->frames);
+	ring_seek(hub->ring, member->cursor, &at);
+	while ((entry = ring_next(hub->ring, &at, &batch))) {
+		if (!interest_matches(member->interest, entry->event))
+			continue;
+		frames_add(&hub->frames, batch, entry);
+		if (hub->frames.n == HUB_MAX_FRAMES)
+			return entry->sequence;
+	}
+	return hub->head;
+}
+
+static void serve_ready(struct hub *hub, struct member *member)
+{
+	DL_DELETE(hub->ready, member);
+	if (member->n_newest || member->cursor < ring_floor(hub->ring)) {
+		set_waiting(hub, member);
+		return;
+	}
+	uint64_t scanned = gather_ring(hub, member);
+	if (!deliver(hub, member, member->fd, &member->cursor)) {
+		member->state = MEMBER_BLOCKED;
+		return;
+	}
+	member->cursor = scanned;
+	if (scanned == hub->head)
+		set_live(hub, member);
+	else
+		set_ready(hub, member);
+}
+
+static void start_read(struct hub *hub);
+
+bool hub_sweep(struct hub *hub, size_t max_writes)
+{
+	size_t n = 0;
+	while (hub->due && n < max_writes) {
+		struct interest *interest = hub->due;
+		n += sweep_interest(hub, interest, max_writes - n);
+		if (interest->n_due) { /* the next one's turn */
+			DL_DELETE(hub->due, interest);
+			DL_APPEND(hub->due, interest);
+		}
+	}
+	for (n = 0; hub->ready && n < max_writes; n++)
+		serve_ready(hub, hub->ready);
+	start_read(hub);
+	return hub->due || hub->ready;
+}
+
+/* --- reading from the journal ---------------------------------------------------------------------------------- */
+
+static bool is_being_read(const struct hub *hub, const struct interest *interest)
+{
+	for (size_t i = 0; i < hub->n_reading; i++)
+		if (hub->reading[i] == interest)
+			return true;
+	return false;
+}
+
+static int hold_interest(struct hub *hub, struct interest *interest)
+{
+	if (is_being_read(hub, interest))
+		return 0;
+	if (hub->n_reading == hub->max_reading) {
+		size_t max = hub->max_reading ? hub->max_reading * 2 : 4;
+		struct interest **reading = realloc(hub->reading, max * sizeof(struct interest *));
+		if (!reading)
+			return -ENOMEM;
+		hub->reading = reading;
+		hub->max_reading = max;
+	}
+	hub->reading[hub->n_reading++] = interest_ref(interest);
+	return 0;
+}
+
+/* The filters of all interests in one array. None where there are too many to tell apart. */
+static int collect_filters(struct hub *hub, struct hub_read *read)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < hub->n_reading; i++)
+		n += hub->reading[i]->n_filters;
+	if (n > MAX_READ_FILTERS)
+		return 0;
+	if (n > hub->max_read_filters) {
+		struct filter *filters = realloc(hub->read_filters, n * sizeof *filters);
+		if (!filters)
+			return -ENOMEM;
+		hub->read_filters = filters;
+		hub->max_read_filters = n;
+	}
+	for (size_t i = 0; i < hub->n_reading; i++)
+		for (size_t k = 0; k < hub->reading[i]->n_filters; k++)
+			hub->read_filters[read->n_filters++] = hub->reading[i]->filters[k];
+	read->filters = hub->read_filters;
+	return 0;
+}
+
+/* The first who waits decides where the page begins; all who are not much further on share it. Beyond
+ * MAX_READ_FILTERS interests nobody is told apart, so holding them is enough. */
+static int choose_readers(struct hub *hub, struct hub_read *read)
+{
+	struct member *first = hub->waiting, *member;
+	read->newest = first->n_newest > 0;
+	read->max_events = first->n_newest ? (size_t)first->n_newest : MAX_PAGE_EVENTS;
+	read->after = read->newest ? 0 : first->cursor;
+	DL_FOREACH(hub->waiting, member)
+	{
+		bool shares = !first->n_newest && !member->n_newest && member->cursor >= first->cursor &&
+					  member->cursor - first->cursor <= SHARED_PAGE_SPAN;
+		if (member != first && !shares)
+			continue;
+		member->is_in_read = true;
+		int r = hub->n_reading <= MAX_READ_FILTERS ? hold_interest(hub, member->interest) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void start_read(struct hub *hub)
+{
+	while (hub->waiting && !hub->is_reading) {
+		struct hub_read read = { .until = hub->head, .max_bytes = MAX_PAGE_BYTES };
+		hub->is_reading = true;
+		int r = choose_readers(hub, &read);
+		if (r == 0)
+			r = collect_filters(hub, &read);
+		if (r == 0)
+			r = hub->options.read(hub->options.context, &read);
+		if (r < 0)
+			hub_page(hub, &(struct hub_page){ .error = r });
+	}
+}
+
+/* What of the page this member lacks. Its cursor and state are right afterwards. */
+static bool give_entries(struct hub *hub, struct member *member, struct batch *batch)
+{
+	for (size_t i = 0; batch && i < batch->n;) {
+		frames_clear(&hub->frames);
+		for (; i < batch->n && hub->frames.n < HUB_MAX_FRAMES; i++)
+			if (batch->entries[i].sequence > member->cursor &&
+				interest_matches(member->interest, batch->entries[i].event))
+				frames_add(&hub->frames, batch, &batch->entries[i]);
+		if (!deliver(hub, member, member->fd, &member->cursor))
+			return false;
+	}
+	return true;
+}
+
+static void tell_gaps(struct hub *hub, struct member *member, const struct hub_page *page)
+{
+	if (page->oldest > member->cursor + 1) {
+		hub->options.gap(member->owner, member->cursor, page->oldest);
+		member->cursor = page->oldest - 1;
+	}
+	if (page->n_damaged)
+		hub->options.gap(member->owner, member->cursor, page->scanned);
+}
+
+static void give_page(struct hub *hub, struct member *member, const struct hub_page *page)
+{
+	bool is_newest = member->n_newest > 0;
+	uint64_t scanned = page->scanned;
+	if (!is_newest && member->cursor >= scanned && page->oldest <= member->cursor + 1) {
+		member->is_in_read = false; /* further on than this page: the next one */
+		return;
+	}
+	DL_DELETE(hub->waiting, member);
+	member->n_newest = 0;
+	if (is_newest)
+		member->cursor = 0;
+	else
+		tell_gaps(hub, member, page);
+	if (!give_entries(hub, member, page->batch)) {
+		member->state = MEMBER_BLOCKED;
+		return;
+	}
+	if (scanned > member->cursor)
+		member->cursor = scanned;
+	set_ready(hub, member);
+}
+
+void hub_page(struct hub *hub, const struct hub_page *page)
+{
+	struct member *member, *next;
+	DL_FOREACH_SAFE(hub->waiting, member, next)
+	{
+		if (!member->is_in_read)
+			continue;
+		if (page->error)
+			fail(hub, member);
+		else
+			give_page(hub, member, page);
+	}
+	release_read(hub);
+	if (!page->error)
+		start_read(hub);
+}

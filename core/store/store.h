@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal: events in the order in which they became durable.
+ *
+ * Writing: any thread calls store_append(); one writer thread takes all that waits, stores it in one
+ * transaction and reports the whole batch by on_commit. What on_commit calls durable has been synced to
+ * disk. No timer is involved: while one fsync runs, the next batch grows.
+ *
+ * Reading: any thread calls store_read(); one reader thread answers pages in turn, each from a short
+ * transaction of its own.
+ *
+ * The interface promises only what SQLite and a replicated log can both do: appending in batches, positions
+ * that only grow, reading forward (or the newest) by filter, retention.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/cleanup.h"
+#include "wire/event.h"
+#include "wire/filter.h"
+
+struct store;
+
+/* One event on its way in. The caller's memory, untouched between store_append() and on_commit. */
+struct append {
+	struct event *event;         /* the append holds a reference of its own until the commit is released */
+	int64_t duplicate_window_ms; /* 0: never a duplicate */
+	void *owner;                 /* the caller's, passed through */
+	struct append *next;         /* the store's */
+};
+
+enum commit_status {
+	COMMIT_STORED,    /* durable, at `sequence` */
+	COMMIT_DUPLICATE, /* equal to the latest of the same source, tags and event id within the window;
+					   * `sequence` is that one's, and it is durable */
+	COMMIT_FAILED,    /* not durable; `error` says why (negative errno) */
+};
+
+struct commit_item {
+	struct append *append; /* for its owner to find its way back; may be gone for anybody else */
+	struct event *event;   /* a reference that on_commit may take over by STEAL */
+	enum commit_status status;
+	uint64_t sequence;
+	int error;
+};
+
+/* In order of sequence, as far as stored. Valid during on_commit. */
+struct commit {
+	struct commit_item *items;
+	size_t n;
+	uint64_t head; /* the newest durable sequence */
+};
+
+struct store_options {
+	const char *path;
+	int64_t retention_age_ms; /* 0: for ever */
+	uint64_t retention_bytes; /* 0: no bound */
+	uint64_t max_queue_bytes; /* bodies that may wait for the writer */
+	/* The writer thread calls it once for each batch, in order. It must not call the store. */
+	void (*on_commit)(void *context, struct commit *commit);
+	void *context;
+};
+
+/*
+ * Opens or creates the journal, repairs what a crash left behind, migrates an older schema, and starts the
+ * threads. Refuses (with a sentence in *ret_message that says what to do, the caller's to free): a newer schema, a
+ * file of another program, a file that others own or may write, a damaged file.
+ * 0, or -errno.
+ */
+int store_open(const struct store_options *options, struct store **ret_store, char **ret_message) MUST_USE;
+/* Finishes what waits in the queue, then stops the threads. NULL is fine. */
+void store_close(struct store *store);
+CLEANUP_DEFINE(struct store, store_close)
+
+/* Takes the append over until on_commit reports it. 0; -ENOBUFS when the queue is full (nothing was taken);
+ * -ESHUTDOWN when the store is closing. Any thread; never waits for the disk. */
+int store_append(struct store *store, struct append *append) MUST_USE;
+
+/* The journal's epoch (see wire/position.h); never changes while it is open. */
+const char *store_epoch(const struct store *store);
+/* The newest durable sequence, 0 in an empty journal. Any thread. */
+uint64_t store_head(const struct store *store);
+
+/* What operators ask about. Any thread. */
+struct store_status {
+	uint64_t head;   /* newest durable sequence */
+	uint64_t oldest; /* oldest one still kept; head + 1 if there is none */
+	uint64_t n_appended, n_duplicates, n_failed, n_commits, n_malformed;
+	uint64_t queue_bytes;
+	int last_error; /* of the last commit; 0 if it was durable */
+};
+void store_get_status(struct store *store, struct store_status *ret_status);
+
+enum store_direction {
+	STORE_FORWARD, /* from `after` on, oldest first */
+	STORE_NEWEST,  /* the `max_events` newest, delivered oldest first */
+};
+
+/* A question to the reader. The caller's memory until on_page has been called. */
+struct store_read {
+	enum store_direction direction;
+	uint64_t after;               /* sequences greater than this */
+	uint64_t until;               /* and not greater than this */
+	const struct filter *filters; /* matches if any does; none at all: everything */
+	size_t n_filters;
+	size_t max_events; /* 1.. */
+	size_t max_bytes;  /* bodies; at least one event is returned whatever its size */
+	/* On the reader thread, once. The page is the reader's: take references, do not keep the arrays. */
+	void (*on_page)(struct store_read *read, const struct store_page *page);
+	void *owner;
+	struct store_read *next; /* the store's */
+};
+
+struct store_page {
+	struct event *const *events; /* in order of sequence; malformed events are left out */
+	const uint64_t *sequences;
+	size_t n;
+	uint64_t scanned; /* FORWARD: all that matches up to here is in this page (== until at the end) */
+	uint64_t oldest;  /* the oldest sequence that the journal still holds; after + 1 < oldest means a gap */
+	size_t n_damaged; /* records in this range whose digest was wrong: left out, logged, counted */
+	int error;        /* 0 or -errno; then nothing else holds */
+};
+
+/* 0, or -ESHUTDOWN. Any thread. */
+int store_read(struct store *store, struct store_read *read) MUST_USE;
+
+#endif

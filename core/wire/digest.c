@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/digest.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+int digest_sha256(struct span data, uint8_t ret_digest[static DIGEST_BYTES])
+{
+	return EVP_Q_digest(NULL, "SHA256", NULL, data.data, data.n, ret_digest, NULL) ? 0 : -ENOMEM;
+}
+
+int digest_sha1(struct span data, uint8_t ret_digest[static 20])
+{
+	return EVP_Q_digest(NULL, "SHA1", NULL, data.data, data.n, ret_digest, NULL) ? 0 : -ENOMEM;
+}
+
+struct hmac_key {
+	EVP_MAC_CTX *context;
+};
+
+int hmac_key_create(struct span key, struct hmac_key **ret_key)
+{
+	OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
+							OSSL_PARAM_construct_end() };
+	CLEANUP(hmac_key_destroy) struct hmac_key *made = calloc(1, sizeof *made);
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	if (made && mac)
+		made->context = EVP_MAC_CTX_new(mac);
+	EVP_MAC_free(mac);
+	if (!made || !made->context || !EVP_MAC_init(made->context, (const unsigned char *)key.data, key.n, params))
+		return -ENOMEM;
+	*ret_key = STEAL(made);
+	return 0;
+}
+
+void hmac_key_destroy(struct hmac_key *key)
+{
+	if (!key)
+		return;
+	EVP_MAC_CTX_free(key->context);
+	free(key);
+}
+
+int hmac_key_sign(struct hmac_key *key, struct span data, uint8_t ret_digest[static DIGEST_BYTES])
+{
+	size_t n = 0;
+	/* init without a key rewinds to the schedule computed at creation */
+	if (!EVP_MAC_init(key->context, NULL, 0, NULL) ||
+		!EVP_MAC_update(key->context, (const unsigned char *)data.data, data.n) ||
+		!EVP_MAC_final(key->context, ret_digest, &n, DIGEST_BYTES) || n != DIGEST_BYTES)
+		return -ENOMEM;
+	return 0;
+}
+
+bool digest_equal(const void *a, const void *b, size_t n)
+{
+	return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+int digest_random(void *ret_bytes, size_t n)
+{
+	return n <= INT32_MAX && RAND_bytes(ret_bytes, (int)n) == 1 ? 0 : -EIO;
+}
+
+void base64_add(struct buffer *b, const void *data, size_t n)
+{
+	size_t size = (n + 2) / 3 * 4 + 1; /* EVP_EncodeBlock writes a terminator */
+	if (n > INT32_MAX / 2) {
+		b->failed = true;
+		return;
+	}
+	if (buffer_reserve(b, size))
+		b->n += (size_t)EVP_EncodeBlock((unsigned char *)b->data + b->n, data, (int)n);
+}
+
+void base64url_add(struct buffer *b, const void *data, size_t n)
+{
+	size_t start = b->n;
+	base64_add(b, data, n);
+	for (size_t i = start; i < b->n; i++) {
+		if (b->data[i] == '+')
+			b->data[i] = '-';
+		else if (b->data[i] == '/')
+			b->data[i] = '_';
+		else if (b->data[i] == '=') {
+			b->n = i;
+			return;
+		}
+	}
+}
+
+void secret_wipe(void *data, size_t n)
+{
+	if (data)
+		OPENSSL_cleanse(data, n);
+}
