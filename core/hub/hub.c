@@ -27,6 +27,7 @@ struct hub {
 	struct filter *read_filters; /* shallow: the interests' own */
 	size_t max_read_filters;
 	struct hub_frames frames; /* scratch */
+	uint64_t n_delivered;
 };
 
 int hub_create(const struct hub_options *options, struct hub **ret_hub)
@@ -63,6 +64,11 @@ void hub_destroy(struct hub *hub)
 	free(hub->reading);
 	free(hub->read_filters);
 	free(hub);
+}
+
+uint64_t hub_delivered(const struct hub *hub)
+{
+	return hub->n_delivered;
 }
 
 uint64_t hub_head(const struct hub *hub)
@@ -102,6 +108,7 @@ static bool deliver(struct hub *hub, struct member *member, int fd, uint64_t *cu
 	if (hub->frames.n == 0)
 		return true;
 	size_t taken = hub->options.deliver(member, fd, &hub->frames, &is_full);
+	hub->n_delivered += taken;
 	if (taken)
 		*cursor = hub->frames.entries[taken - 1]->sequence;
 	return taken == hub->frames.n && !is_full;
@@ -165,7 +172,9 @@ static size_t first_pending(const struct interest *interest, uint64_t cursor)
 static uint64_t slot_position(const struct hub *hub, const struct interest *interest, const struct interest_slot *slot)
 {
 	size_t i = first_pending(interest, slot->cursor);
-	return i == interest->n_pending ? hub->head : pending_sequence(interest, i) - 1;
+	if (i < interest->n_pending)
+		return pending_sequence(interest, i) - 1;
+	return slot->cursor > hub->head ? slot->cursor : hub->head;
 }
 
 static int slot_add(struct hub *hub, struct member *member)
@@ -181,7 +190,9 @@ static int slot_add(struct hub *hub, struct member *member)
 	}
 	member->slot = interest->n_slots;
 	member->state = MEMBER_LIVE;
-	interest->slots[interest->n_slots++] = (struct interest_slot){ hub->head, member, member->fd };
+	/* a cursor may be ahead of this reactor's head: another reactor gave it that position */
+	uint64_t cursor = member->cursor > hub->head ? member->cursor : hub->head;
+	interest->slots[interest->n_slots++] = (struct interest_slot){ cursor, member, member->fd };
 	return 0;
 }
 
@@ -266,6 +277,14 @@ void hub_leave(struct hub *hub, struct member *member)
 	interest_put(hub->index, member->interest);
 	member->interest = NULL;
 	member->state = MEMBER_OUTSIDE;
+}
+
+void hub_block(struct hub *hub, struct member *member)
+{
+	if (member->state == MEMBER_OUTSIDE)
+		return;
+	detach(hub, member);
+	member->state = MEMBER_BLOCKED;
 }
 
 void hub_writable(struct hub *hub, struct member *member)
@@ -431,12 +450,13 @@ static void serve_ready(struct hub *hub, struct member *member)
 		return;
 	}
 	uint64_t scanned = gather_ring(hub, member);
-	if (!deliver(hub, member, member->fd, &member->cursor)) {
+	if (!deliver(hub, member, -1, &member->cursor)) {
 		member->state = MEMBER_BLOCKED;
 		return;
 	}
-	member->cursor = scanned;
-	if (scanned == hub->head)
+	if (scanned > member->cursor)
+		member->cursor = scanned;
+	if (member->cursor >= hub->head)
 		set_live(hub, member);
 	else
 		set_ready(hub, member);
@@ -555,7 +575,7 @@ static bool give_entries(struct hub *hub, struct member *member, struct batch *b
 			if (batch->entries[i].sequence > member->cursor &&
 				interest_matches(member->interest, batch->entries[i].event))
 				frames_add(&hub->frames, batch, &batch->entries[i]);
-		if (!deliver(hub, member, member->fd, &member->cursor))
+		if (!deliver(hub, member, -1, &member->cursor))
 			return false;
 	}
 	return true;
@@ -580,15 +600,14 @@ static void give_page(struct hub *hub, struct member *member, const struct hub_p
 		return;
 	}
 	DL_DELETE(hub->waiting, member);
+	member->state = MEMBER_BLOCKED; /* on no list, whatever telling it brings about */
 	member->n_newest = 0;
 	if (is_newest)
 		member->cursor = 0;
 	else
 		tell_gaps(hub, member, page);
-	if (!give_entries(hub, member, page->batch)) {
-		member->state = MEMBER_BLOCKED;
+	if (!give_entries(hub, member, page->batch))
 		return;
-	}
 	if (scanned > member->cursor)
 		member->cursor = scanned;
 	set_ready(hub, member);

@@ -39,7 +39,8 @@ enum member_state {
 /* Embedded in the subscriber; all fields are the hub's but the first two, set before the first join. */
 struct member {
 	void *owner;
-	int fd; /* passed to deliver, so that a live member's object need not be touched; -1 if that is no use */
+	int fd; /* passed to deliver while live, when nothing else waits to go out, so that the member's object need not be
+			 * touched; -1 if that is no use */
 	enum member_state state;
 	struct interest *interest;  /* a reference */
 	size_t slot;                /* LIVE: in the interest's array */
@@ -92,6 +93,8 @@ int hub_create(const struct hub_options *options, struct hub **ret_hub) MUST_USE
 void hub_destroy(struct hub *hub);
 CLEANUP_DEFINE(struct hub, hub_destroy)
 
+/* Frames that members took, since the beginning. */
+uint64_t hub_delivered(const struct hub *hub);
 /* Newest sequence that this reactor has seen. */
 uint64_t hub_head(const struct hub *hub);
 
@@ -117,6 +120,8 @@ int hub_join(struct hub *hub, struct member *member, const struct filter *const 
 			 uint64_t after, uint64_t n_newest) MUST_USE;
 void hub_leave(struct hub *hub, struct member *member);
 
+/* The member's socket is full for other reasons than deliver(). */
+void hub_block(struct hub *hub, struct member *member);
 /* The member's socket takes bytes again, and what it had begun is finished. */
 void hub_writable(struct hub *hub, struct member *member);
 

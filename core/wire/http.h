@@ -4,7 +4,8 @@
  *
  * A gateway that reads a request otherwise than the proxy in front of it can be made to see requests that nobody
  * sent. So whatever could be read in two ways is refused: obs-fold, a blank before the colon, Content-Length that is
- * not plain digits or stands twice, Content-Length together with Transfer-Encoding, bare CR, control characters.
+ * not plain digits or stands twice, Content-Length together with Transfer-Encoding, bare CR, bare LF, control
+ * characters.
  */
 #ifndef WIRE_HTTP_H
 #define WIRE_HTTP_H
@@ -12,7 +13,7 @@
 #include "base/buffer.h"
 
 #define HTTP_MAX_HEAD_BYTES 16384
-#define HTTP_MAX_FIELDS     128
+#define HTTP_MAX_FIELDS 128
 
 struct http_field {
 	struct span name, value; /* the value without blanks around it */
@@ -22,8 +23,8 @@ enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED };
 
 /* Spans point into the bytes that were parsed. */
 struct http_request {
-	struct span method; /* case matters */
-	struct span path;   /* up to '?', as sent: no decoding, no normalizing */
+	struct span method; /* any token; case matters */
+	struct span path;   /* starts with '/', up to '?', as sent: no decoding, no normalizing */
 	struct span query;  /* behind '?'; data is NULL if there is none */
 	unsigned minor;     /* HTTP/1.minor, 0 or 1 */
 	struct http_field fields[HTTP_MAX_FIELDS];
@@ -31,7 +32,7 @@ struct http_request {
 	enum http_body body;
 	uint64_t content_length; /* HTTP_BODY_LENGTH only */
 	bool keep_alive;         /* what the client wants (RFC 9112 9.3) */
-	bool expects_continue;   /* Expect: 100-continue */
+	bool expects_continue;   /* Expect: 100-continue, and there is a body to continue with */
 	size_t n_head;           /* bytes of the head, blank line included */
 };
 
@@ -47,16 +48,17 @@ enum http_outcome {
 	HTTP_E_BAD,        /* *ret_problem says why */
 };
 
-/* Parses the head at the start of `bytes` (not more than HTTP_MAX_HEAD_BYTES of it). A head that is too
- * long, or wrong already, is bad before it is complete. Fields of ret_request hold on HTTP_OK only. */
+/* Parses the head at the start of `bytes` (not more than HTTP_MAX_HEAD_BYTES of it; one empty line in front of it is
+ * skipped and counted). A head that is too long, or wrong already, is bad before it is complete, and for the same
+ * reason. Fields of ret_request hold on HTTP_OK only. */
 enum http_outcome http_parse(struct span bytes, struct http_request *ret_request, struct http_problem *ret_problem);
 
 /* The field's value; data is NULL if it is absent. Names are compared without case. If it stands more than once, the
  * first: ask http_field_count() where that matters. */
 struct span http_field(const struct http_request *request, const char *name);
 size_t http_field_count(const struct http_request *request, const char *name);
-/* All values of the field as one list, joined by ", " (RFC 9110 5.3); into `joined` only if there are several.
- * data is NULL if the field is absent. */
+/* All values of the field as one list, joined by ", " (RFC 9110 5.3); appended to `joined` only if there are several.
+ * data is NULL if the field is absent, or if joined->failed. */
 struct span http_field_list(const struct http_request *request, const char *name, struct buffer *joined);
 /* Whether the comma-separated list has this token, in any case. */
 bool http_list_has(struct span list, struct span token);
@@ -66,24 +68,25 @@ bool http_list_has(struct span list, struct span token);
  * trailers are read, bounded and ignored.
  */
 struct http_chunks {
-	int state;
-	uint64_t left;       /* of the current chunk */
-	uint32_t line_bytes; /* of the current size line or trailer section */
-	uint32_t digits;
+	uint64_t left;   /* bytes of the current chunk still to come */
+	uint32_t n_line; /* bytes of the current size line, or of the trailer section */
+	uint8_t n_digits;
+	uint8_t state;
 };
 #define HTTP_CHUNKS_INIT ((struct http_chunks){ 0 })
 
 enum http_chunks_outcome { HTTP_CHUNKS_MORE, HTTP_CHUNKS_DONE, HTTP_CHUNKS_E_BAD };
 /* Consumes from *bytes and points *ret_data at the next run of body bytes inside it (maybe empty). MORE: call again
- * with what is left in *bytes or, if that is empty, with more. */
+ * with what is left in *bytes or, if that is empty, with more. DONE: *bytes is what stands behind the body. */
 enum http_chunks_outcome http_chunks_read(struct http_chunks *chunks, struct span *bytes, struct span *ret_data);
 
-/* "Not Found" */
+/* "Not Found"; "Unknown" for a status that we never send. */
 const char *http_status_text(int status);
 
-/* Query strings: takes the next "name=value" off *query. Decodes nothing. False at the end. */
+/* Query strings: takes the next "name=value" or "name" off *query, passing over empty ones. Decodes nothing. False at
+ * the end. */
 bool http_query_next(struct span *query, struct span *ret_name, struct span *ret_value);
-/* Decodes %XX ('+' stays '+', RFC 3986). False for a bad escape. */
+/* Appends the text with %XX decoded ('+' stays '+', RFC 3986). False, and nothing appended, for a bad escape. */
 bool http_percent_decode(struct span text, struct buffer *decoded);
 
 #endif

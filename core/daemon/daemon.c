@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/daemon.h"
+
+#include "auth/certificate.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/keys.h"
+#include "daemon/notify.h"
+#include "net/acceptor.h"
+#include "net/gateway.h"
+#include "net/limits.h"
+#include "net/reactor.h"
+#include "wire/callback.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+/* How long a drain may take before what is left is cut off. */
+#define DRAIN_MS 10000
+/* How often a drain looks whether everybody is gone. */
+#define DRAIN_LOOK_MS 20
+/* Descriptors for the journal, the log, the loops and whatever libraries open. */
+#define RESERVED_DESCRIPTORS 128
+
+struct server {
+	struct gateway gateway;
+	uv_loop_t loop;
+	uv_signal_t signals[3];
+	uv_timer_t drain;
+	struct acceptor *acceptor;
+	struct key_fetcher *fetcher;
+	uint64_t drain_until_ns;
+};
+
+/* Says why, frees the reason. */
+static int refuse(const char *what, char *message, int error)
+{
+	if (message)
+		log_error(what, LOG_TEXT("reason", message));
+	else
+		log_error(what, LOG_ERRNO(error));
+	free(message);
+	return error;
+}
+
+/* --- building ----------------------------------------------------------------------------------------------------- */
+
+/* One descriptor a connection: take what the system allows, and say if that is less than what is configured. */
+static uint64_t raise_descriptor_limit(uint64_t max_connections)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return max_connections;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= max_connections + RESERVED_DESCRIPTORS)
+		return max_connections;
+	uint64_t possible = limit.rlim_cur > RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS : 1;
+	log_warning("fewer connections than configured: raise the limit of open files (LimitNOFILE=)",
+				LOG_NUMBER("configured", max_connections), LOG_NUMBER("possible", possible));
+	return possible;
+}
+
+static int check_certificates(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+		char *warning = NULL, *message = NULL;
+		if (!listener->has_tls)
+			continue;
+		int r = certificate_check(listener->certificate, listener->key, clock_wall_ms(), &warning, &message);
+		if (warning)
+			log_warning("certificate", LOG_TEXT("reason", warning));
+		free(warning);
+		if (r < 0)
+			return refuse("cannot use the certificate", message, r);
+	}
+	return 0;
+}
+
+static int open_store(struct server *server)
+{
+	const struct config *config = server->gateway.config;
+	char *message = NULL;
+	struct store_options options = {
+		.path = config->journal.path,
+		.retention_age_ms = config->journal.retention_age_ms,
+		.retention_bytes = config->journal.retention_bytes,
+		.max_queue_bytes = config->limits.queue_bytes,
+		.on_commit = gateway_on_commit,
+		.context = &server->gateway,
+	};
+	int r = store_open(&options, &server->gateway.store, &message);
+	return r < 0 ? refuse("cannot open the journal", message, r) : 0;
+}
+
+/* libwebsockets has global state: contexts are made one after the other, before any thread runs. */
+static int create_reactors(struct gateway *gateway)
+{
+	char *message = NULL;
+	gateway->reactors = calloc(gateway->config->reactors, sizeof(struct reactor *));
+	if (!gateway->reactors)
+		return refuse("cannot start", NULL, -ENOMEM);
+	for (uint64_t i = 0; i < gateway->config->reactors; i++) {
+		int r = reactor_create(gateway, &gateway->reactors[i], &message);
+		if (r < 0)
+			return refuse("cannot start a reactor", message, r);
+		gateway->n_reactors++;
+	}
+	for (size_t i = 0; i < gateway->n_reactors; i++) {
+		int r = reactor_start(gateway->reactors[i]);
+		if (r < 0)
+			return refuse("cannot start a thread", NULL, r);
+	}
+	return 0;
+}
+
+static int build_gateway(struct server *server, const struct config *config)
+{
+	struct gateway *gateway = &server->gateway;
+	char *message = NULL;
+	gateway->config = config;
+	(void)pthread_mutex_init(&gateway->keys_lock, NULL);
+	uint64_t max_connections = raise_descriptor_limit(config->limits.max_connections);
+	int r = check_certificates(config);
+	if (r < 0)
+		return r;
+	r = keys_load(config, SPAN(""), &gateway->keys, &message);
+	if (r < 0)
+		return refuse("cannot use the token keys", message, r);
+	r = limits_create(max_connections, config->limits.max_connections_per_address, &gateway->limits);
+	if (r == 0)
+		r = ticket_office_create(&gateway->tickets);
+	if (r < 0)
+		return refuse("cannot start", NULL, r);
+	r = open_store(server);
+	return r < 0 ? r : create_reactors(gateway);
+}
+
+/* --- signals and draining --------------------------------------------------------------------------------------- */
+
+static void stop(struct server *server)
+{
+	uv_stop(&server->loop);
+}
+
+static void on_drain_look(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	if (limits_count(server->gateway.limits) == 0 || clock_monotonic_ns() >= server->drain_until_ns)
+		stop(server);
+}
+
+/* No new connections, then everybody is told to go; who reconnects finds the next process. */
+static void begin_drain(struct server *server)
+{
+	log_info("stopping", LOG_NUMBER("connections", limits_count(server->gateway.limits)));
+	notify("STOPPING=1");
+	atomic_store(&server->gateway.is_draining, true);
+	acceptor_destroy(STEAL(server->acceptor));
+	for (size_t i = 0; i < server->gateway.n_reactors; i++)
+		reactor_drain(server->gateway.reactors[i]);
+	server->drain_until_ns = clock_monotonic_ns() + DRAIN_MS * (uint64_t)NS_PER_MS;
+	(void)uv_timer_start(&server->drain, on_drain_look, 0, DRAIN_LOOK_MS);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct server *server = signal->data;
+	if (number == SIGHUP)
+		log_warning("SIGHUP is ignored: this version takes a new configuration only by a restart");
+	else if (server->drain_until_ns)
+		stop(server); /* asked twice: at once */
+	else
+		begin_drain(server);
+}
+
+static void watch_signals(struct server *server)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+		(void)uv_signal_init(&server->loop, &server->signals[i]);
+		server->signals[i].data = server;
+		(void)uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+	}
+	(void)uv_timer_init(&server->loop, &server->drain);
+	server->drain.data = server;
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------ */
+
+static int serve(struct server *server)
+{
+	char *message = NULL;
+	int r = acceptor_create(&server->gateway, &server->loop, &server->acceptor, &message);
+	if (r < 0)
+		return refuse("cannot listen", message, r);
+	if (server->gateway.config->subscribers.jwks_url)
+		r = key_fetcher_start(&server->gateway, &server->fetcher);
+	if (r < 0)
+		return refuse("cannot start a thread", NULL, r);
+	log_info("ready", LOG_TEXT("version", BELFRY_VERSION));
+	notify("READY=1");
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+	(void)context;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* What may still call something goes before it: fetcher, listeners, reactors' threads, store, reactors. */
+static void take_apart(struct server *server)
+{
+	struct gateway *gateway = &server->gateway;
+	key_fetcher_stop(server->fetcher);
+	acceptor_destroy(STEAL(server->acceptor));
+	for (size_t i = 0; i < gateway->n_reactors; i++)
+		reactor_stop(gateway->reactors[i]);
+	store_close(gateway->store);
+	for (size_t i = 0; i < gateway->n_reactors; i++)
+		reactor_destroy(gateway->reactors[i]);
+	free(gateway->reactors);
+	ticket_office_destroy(gateway->tickets);
+	limits_destroy(gateway->limits);
+	token_keys_unref(gateway->keys);
+	(void)pthread_mutex_destroy(&gateway->keys_lock);
+	uv_walk(&server->loop, close_handle, NULL);
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&server->loop);
+}
+
+int daemon_run(const struct config *config)
+{
+	struct server server = { 0 };
+	if (uv_loop_init(&server.loop) < 0)
+		return refuse("cannot start", NULL, -ENOMEM);
+	watch_signals(&server);
+	int r = build_gateway(&server, config);
+	if (r == 0)
+		r = serve(&server);
+	take_apart(&server);
+	if (r == 0)
+		log_info("stopped");
+	return r;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/access.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+/* The page came from the gateway itself: the same host and port, over whatever scheme a proxy in front may have. */
+static bool is_own_origin(struct span origin, struct span host)
+{
+	static const char *const schemes[] = { "https://", "http://" };
+	for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {
+		struct span scheme = span_text(schemes[i]);
+		if (span_starts_with(origin, scheme) && span_equal_ignoring_case(span_skip(origin, scheme.n), host))
+			return true;
+	}
+	return false;
+}
+
+static bool is_allowed(const struct config_subscribers *subscribers, struct span origin, struct span host)
+{
+	for (size_t i = 0; i < subscribers->n_origins; i++)
+		if (span_equal(origin, span_text(subscribers->origins[i])))
+			return true;
+	return subscribers->n_origins == 0 && is_own_origin(origin, host);
+}
+
+bool access_check_origin(struct exchange *exchange, const struct http_request *request)
+{
+	struct gateway *gateway = exchange->reactor->gateway;
+	struct span origin = http_field(request, "origin");
+	if (!origin.data)
+		return true;
+	if (http_field_count(request, "origin") == 1 &&
+		is_allowed(&gateway->config->subscribers, origin, http_field(request, "host"))) {
+		buffer_add_text(&exchange->headers, "Vary: Origin\r\nAccess-Control-Allow-Origin: ");
+		buffer_add(&exchange->headers, origin);
+		buffer_add_text(&exchange->headers, "\r\n");
+		return true;
+	}
+	counter_add(&gateway->counters.subscribers_refused, 1);
+	log_info_limited("page refused", LOG_SPAN("origin", origin));
+	connection_refuse(exchange->connection, 403, "origin",
+					  "pages of this origin may not subscribe (subscribers.origins)", NULL);
+	return false;
+}
+
+int access_verify(struct connection *connection, struct span token, struct grant **ret_grant)
+{
+	struct gateway *gateway = connection->reactor->gateway;
+	char peer[CONNECTION_PEER_SIZE];
+	struct token_keys *keys = gateway_keys(gateway);
+	int r = token_verify(keys, token, clock_wall_ms(), ret_grant);
+	token_keys_unref(keys);
+	if (r == TOKEN_OK)
+		return ACCESS_GRANTED;
+	if (r < 0)
+		return r;
+	counter_add(&gateway->counters.subscribers_refused, 1);
+	log_info_limited("token refused", LOG_TEXT("reason", token_outcome_name((enum token_outcome)r)),
+					 LOG_SPAN("peer", connection_peer(connection, peer)));
+	return ACCESS_E_REFUSED;
+}
+
+static int redeem(struct exchange *exchange, const char *ticket, struct grant **ret_grant)
+{
+	struct gateway *gateway = exchange->reactor->gateway;
+	struct grant *grant = ticket_redeem(gateway->tickets, span_text(ticket), clock_monotonic_ns());
+	if (!grant) {
+		counter_add(&gateway->counters.subscribers_refused, 1);
+		log_info_limited("ticket refused");
+		return ACCESS_E_REFUSED;
+	}
+	*ret_grant = grant;
+	return ACCESS_GRANTED;
+}
+
+int access_read(struct exchange *exchange, const struct http_request *request, const char *ticket,
+				struct grant **ret_grant)
+{
+	struct span authorization = http_field(request, "authorization"), scheme;
+	if (ticket)
+		return redeem(exchange, ticket, ret_grant);
+	if (authorization.data) {
+		bool has_scheme = span_next(&authorization, ' ', &scheme);
+		if (!has_scheme || !authorization.data || !span_equal_ignoring_case(scheme, SPAN("bearer")) ||
+			http_field_count(request, "authorization") != 1)
+			return ACCESS_E_REFUSED;
+		return access_verify(exchange->connection, span_trim(authorization), ret_grant);
+	}
+	if (!exchange->reactor->gateway->config->subscribers.anonymous)
+		return ACCESS_NONE;
+	int r = grant_create_anonymous(ret_grant);
+	return r < 0 ? r : ACCESS_GRANTED;
+}
+
+struct grant *access_require(struct exchange *exchange, const struct http_request *request, const char *ticket)
+{
+	struct grant *grant = NULL;
+	int r = access_read(exchange, request, ticket, &grant);
+	if (r < 0)
+		connection_refuse(exchange->connection, 503, "unavailable", "out of memory", "Retry-After: 5\r\n");
+	else if (r == ACCESS_NONE)
+		connection_refuse(exchange->connection, 401, "unauthorized",
+						  "a token is needed: Authorization: Bearer, or a ticket from POST /ticket",
+						  "WWW-Authenticate: Bearer\r\n");
+	else if (r != ACCESS_GRANTED)
+		connection_refuse(exchange->connection, 401, "unauthorized", "token not valid",
+						  "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+	return grant;
+}
+
+static void begin_preflight(struct exchange *exchange, const struct http_request *request)
+{
+	if (!access_check_origin(exchange, request))
+		return;
+	buffer_add_text(&exchange->headers, "Access-Control-Allow-Methods: GET, POST\r\n"
+										"Access-Control-Allow-Headers: authorization, content-type, last-event-id\r\n"
+										"Access-Control-Max-Age: 600\r\n");
+	connection_answer(exchange->connection, &(struct answer){ .status = 204 });
+}
+
+const struct endpoint preflight_endpoint = { .methods = "OPTIONS",
+											 .exchange_size = sizeof(struct exchange),
+											 .begin = begin_preflight };

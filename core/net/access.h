@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may come in: origins of pages (and CORS, which is driven by the same list), tokens, tickets. */
+#ifndef NET_ACCESS_H
+#define NET_ACCESS_H
+
+#include "net/connection.h"
+
+/*
+ * Checks Origin: absent is fine (no browser), else it must be on subscribers.origins or, without such a list, be the
+ * gateway's own. Adds the CORS lines to the exchange. True; or it has been answered 403.
+ */
+bool access_check_origin(struct exchange *exchange, const struct http_request *request);
+
+enum access_outcome {
+	ACCESS_GRANTED, /* *ret_grant is a reference for the caller */
+	ACCESS_NONE,    /* nothing was shown, and anonymous subscribers are not allowed */
+	ACCESS_E_REFUSED,
+};
+/* What the Authorization field (or, if not NULL, the ticket) grants. -ENOMEM possible. */
+int access_read(struct exchange *exchange, const struct http_request *request, const char *ticket,
+				struct grant **ret_grant) MUST_USE;
+/* A token by itself: ACCESS_GRANTED, ACCESS_E_REFUSED (counted, logged), -ENOMEM. */
+int access_verify(struct connection *connection, struct span token, struct grant **ret_grant) MUST_USE;
+/* As access_read(); whatever is not a grant has been answered, and NULL is returned. */
+struct grant *access_require(struct exchange *exchange, const struct http_request *request, const char *ticket);
+
+/* OPTIONS. */
+extern const struct endpoint preflight_endpoint;
+
+#endif

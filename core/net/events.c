@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/events.h"
+
+#include "net/access.h"
+#include "net/session.h"
+
+#include <errno.h>
+
+#define DEFAULT_EVENTS 100
+#define MAX_EVENTS 1000
+#define MAX_BYTES (1u << 20)
+
+/* The reader works on its own thread, so what it answers travels back as a note. */
+struct events_exchange {
+	struct exchange exchange; /* first */
+	struct message *message;
+	struct grant *grant;
+	struct store_read read;
+	bool is_recovered;
+	struct note note;
+	int error;
+	struct buffer json; /* the answer, made on the reader's thread */
+};
+
+static struct events_exchange *of(struct exchange *exchange)
+{
+	return CONTAINER_OF(exchange, struct events_exchange, exchange);
+}
+
+/* --- on the reader's thread --------------------------------------------------------------------------------------- */
+
+static void add_position(struct buffer *json, const char *key, const char *epoch, uint64_t sequence)
+{
+	buffer_add_printf(json, "\"%s\":\"%s-%llu\"", key, epoch, (unsigned long long)sequence);
+}
+
+static void add_page(struct buffer *json, const char *epoch, const struct store_read *read,
+					 const struct store_page *page)
+{
+	struct position position = { 0 };
+	memcpy(position.epoch, epoch, strnlen(epoch, POSITION_MAX_EPOCH));
+	buffer_add_text(json, "{\"events\":[");
+	for (size_t i = 0; i < page->n; i++) {
+		position.sequence = page->sequences[i];
+		if (i)
+			buffer_add_text(json, ",\n");
+		event_add_message(json, page->events[i], &position);
+	}
+	buffer_add_text(json, "],");
+	bool is_newest = read->direction == STORE_NEWEST;
+	add_position(json, "position", epoch, is_newest ? read->until : page->scanned);
+	buffer_add_text(json, !is_newest && page->scanned < read->until ? ",\"more\":true" : ",\"more\":false");
+	if (!is_newest && page->oldest > read->after + 1 && read->after > 0) {
+		buffer_add_text(json, ",\"gap\":{");
+		add_position(json, "after", epoch, read->after);
+		buffer_add_char(json, ',');
+		add_position(json, "resumed_at", epoch, page->oldest);
+		buffer_add_char(json, '}');
+	}
+}
+
+static void on_page(struct store_read *read, const struct store_page *page)
+{
+	struct events_exchange *events = CONTAINER_OF(read, struct events_exchange, read);
+	events->error = page->error;
+	if (!page->error)
+		add_page(&events->json, store_epoch(events->exchange.reactor->gateway->store), read, page);
+	buffer_add_text(&events->json, events->is_recovered ? ",\"recovered\":true}\n" : ",\"recovered\":false}\n");
+	reactor_post(events->exchange.reactor, &events->note);
+}
+
+/* --- on the reactor's --------------------------------------------------------------------------------------------- */
+
+static void on_answer(struct reactor *reactor, struct note *note)
+{
+	struct events_exchange *events = CONTAINER_OF(note, struct events_exchange, note);
+	struct exchange *exchange = &events->exchange;
+	(void)reactor;
+	exchange->is_held = false;
+	if (!exchange->connection)
+		exchange_free(exchange);
+	else if (events->error || events->json.failed)
+		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be read now",
+						  "Retry-After: 5\r\n");
+	else
+		connection_answer(exchange->connection, &(struct answer){ .status = 200,
+																  .content_type = "application/json",
+																  .body = buffer_span(&events->json),
+																  .headers = "Cache-Control: no-store\r\n" });
+}
+
+static bool read_limit(struct span query, uint64_t *ret_limit)
+{
+	struct span name, value;
+	*ret_limit = DEFAULT_EVENTS;
+	while (http_query_next(&query, &name, &value))
+		if (span_equal(name, SPAN("limit")) && (!span_to_u64(value, MAX_EVENTS, ret_limit) || *ret_limit == 0))
+			return false;
+	return true;
+}
+
+/* Where the page begins; without `after` at the oldest event. */
+static void set_range(struct events_exchange *events, uint64_t limit)
+{
+	struct store *store = events->exchange.reactor->gateway->store;
+	const struct message *message = events->message;
+	bool is_last = message->start == MESSAGE_START_LAST;
+	uint64_t head = store_head(store), after = 0;
+	events->is_recovered = true;
+	if (message->start == MESSAGE_START_LATEST)
+		after = head;
+	if (message->start == MESSAGE_START_AFTER) {
+		events->is_recovered = strcmp(message->after.epoch, store_epoch(store)) == 0 && message->after.sequence <= head;
+		after = events->is_recovered ? message->after.sequence : head;
+	}
+	events->read = (struct store_read){
+		.direction = is_last ? STORE_NEWEST : STORE_FORWARD,
+		.after = after,
+		.until = head,
+		.filters = &message->filters[0].filter,
+		.n_filters = 1,
+		.max_events = is_last ? (size_t)message->last : (size_t)limit,
+		.max_bytes = MAX_BYTES,
+		.on_page = on_page,
+	};
+}
+
+static bool prepare(struct exchange *exchange, const struct http_request *request, struct events_exchange *events)
+{
+	struct grant *grant = access_require(exchange, request, events->message->ticket);
+	if (!grant)
+		return false; /* answered, and the exchange is gone */
+	events->grant = grant;
+	if (grant_allows(grant, &events->message->filters[0].filter))
+		return true;
+	connection_refuse(exchange->connection, 403, "forbidden", "the token does not grant this filter", NULL);
+	return false;
+}
+
+static void begin(struct exchange *exchange, const struct http_request *request)
+{
+	struct events_exchange *events = of(exchange);
+	uint64_t limit;
+	if (!access_check_origin(exchange, request))
+		return;
+	if (!read_limit(request->query, &limit)) {
+		connection_refuse(exchange->connection, 400, "malformed", "\"limit\" is a number from 1 to 1000", NULL);
+		return;
+	}
+	if (!session_read_url(exchange, request, "limit", &events->message))
+		return;
+	if (prepare(exchange, request, events))
+		set_range(events, limit);
+}
+
+static void finish(struct exchange *exchange, struct span body)
+{
+	struct events_exchange *events = of(exchange);
+	(void)body;
+	events->note.run = on_answer;
+	exchange->is_held = true;
+	connection_set_deadline(exchange->connection, exchange->reactor->gateway->config->limits.write_timeout_ms);
+	int r = store_read(exchange->reactor->gateway->store, &events->read);
+	if (r < 0) {
+		exchange->is_held = false;
+		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be read now",
+						  "Retry-After: 5\r\n");
+	}
+}
+
+static void release(struct exchange *exchange)
+{
+	struct events_exchange *events = of(exchange);
+	session_free_url(events->message);
+	grant_unref(events->grant);
+	buffer_finish(&events->json);
+}
+
+const struct endpoint events_endpoint = {
+	.methods = "GET, HEAD",
+	.exchange_size = sizeof(struct events_exchange),
+	.begin = begin,
+	.finish = finish,
+	.release = release,
+};

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/gateway.h"
+
+#include "base/log.h"
+#include "hub/batch.h"
+#include "net/connection.h"
+#include "net/ingest.h"
+#include "net/reactor.h"
+#include "net/session.h"
+
+#include <errno.h>
+
+/* --- commits ------------------------------------------------------------------------------------------------------ */
+
+/* What one reactor is told of a commit: its own appends, and what is new for its subscribers. */
+struct commit_note {
+	struct note note;    /* first */
+	struct batch *batch; /* a reference; NULL if nothing is to be pushed */
+	uint64_t head;
+	bool is_incomplete; /* there was no memory for the batch */
+	size_t n_results;
+	struct ingest_result results[];
+};
+
+static void on_commit_note(struct reactor *reactor, struct note *note)
+{
+	struct commit_note *commit = CONTAINER_OF(note, struct commit_note, note);
+	/* the provider's answers first: it waits, subscribers only wish */
+	for (size_t i = 0; i < commit->n_results; i++)
+		ingest_settle(reactor, &commit->results[i]);
+	if (commit->is_incomplete)
+		hub_miss(reactor->hub, commit->head);
+	else
+		hub_publish(reactor->hub, commit->batch, commit->head);
+	reactor_sweep(reactor);
+	batch_unref(commit->batch);
+	free(commit);
+}
+
+static struct reactor *reactor_of(const struct commit_item *item)
+{
+	return ((struct exchange *)item->append->owner)->reactor;
+}
+
+/* The frames of what is new, encoded once for all reactors. */
+static int make_batch(const struct gateway *gateway, const struct commit *commit, struct batch **ret_batch)
+{
+	size_t n = 0;
+	CLEANUP(free) struct event **events = calloc(commit->n, sizeof(struct event *));
+	CLEANUP(free) uint64_t *sequences = calloc(commit->n, sizeof *sequences);
+	if (!events || !sequences)
+		return -ENOMEM;
+	for (size_t i = 0; i < commit->n; i++) {
+		const struct commit_item *item = &commit->items[i];
+		if (item->status != COMMIT_STORED || item->event->kind != EVENT_CALLBACK)
+			continue;
+		events[n] = item->event;
+		sequences[n++] = item->sequence;
+	}
+	return n ? batch_create(store_epoch(gateway->store), events, sequences, n, ret_batch) : 0;
+}
+
+static struct commit_note *make_note(const struct commit *commit, const struct reactor *reactor)
+{
+	struct commit_note *note = malloc(sizeof *note + commit->n * sizeof note->results[0]);
+	if (!note)
+		return NULL;
+	*note = (struct commit_note){ .note.run = on_commit_note, .head = commit->head };
+	for (size_t i = 0; i < commit->n; i++) {
+		const struct commit_item *item = &commit->items[i];
+		if (reactor_of(item) == reactor)
+			note->results[note->n_results++] = (struct ingest_result){ item->append, item->status, item->error };
+	}
+	return note;
+}
+
+void gateway_on_commit(void *context, struct commit *commit)
+{
+	struct gateway *gateway = context;
+	struct batch *batch = NULL;
+	int r = make_batch(gateway, commit, &batch);
+	for (size_t i = 0; i < gateway->n_reactors; i++) {
+		struct commit_note *note = make_note(commit, gateway->reactors[i]);
+		if (!note) /* what is durable stays unanswered: the provider sends again, the journal knows it */
+			abort();
+		note->batch = batch ? batch_ref(batch) : NULL;
+		note->is_incomplete = r < 0;
+		reactor_post(gateway->reactors[i], &note->note);
+	}
+	batch_unref(batch);
+}
+
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+struct token_keys *gateway_keys(struct gateway *gateway)
+{
+	(void)pthread_mutex_lock(&gateway->keys_lock);
+	struct token_keys *keys = token_keys_ref(gateway->keys);
+	(void)pthread_mutex_unlock(&gateway->keys_lock);
+	return keys;
+}
+
+static void on_keys_note(struct reactor *reactor, struct note *note)
+{
+	struct token_keys *keys = gateway_keys(reactor->gateway);
+	for (struct connection *c = reactor->connections; c; c = c->next)
+		if (c->subscriber && !c->link.is_closing)
+			session_check_key(c->subscriber, keys);
+	token_keys_unref(keys);
+	free(note);
+}
+
+void gateway_set_keys(struct gateway *gateway, struct token_keys *keys)
+{
+	(void)pthread_mutex_lock(&gateway->keys_lock);
+	struct token_keys *old = gateway->keys;
+	gateway->keys = keys;
+	(void)pthread_mutex_unlock(&gateway->keys_lock);
+	token_keys_unref(old);
+	for (size_t i = 0; i < gateway->n_reactors; i++) {
+		struct note *note = calloc(1, sizeof *note);
+		if (!note) {
+			log_error("cannot close the sessions of keys that are gone", LOG_ERRNO(ENOMEM));
+			return;
+		}
+		note->run = on_keys_note;
+		reactor_post(gateway->reactors[i], note);
+	}
+}

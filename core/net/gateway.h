@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all reactors share: read-only, or atomic, or guarded inside.
+ *
+ * The locks of the daemon, all of them short: the store's queues, the ticket office, the reactors' inboxes, the
+ * connection limits, and the keys below.
+ */
+#ifndef NET_GATEWAY_H
+#define NET_GATEWAY_H
+
+#include "auth/ticket.h"
+#include "auth/token.h"
+#include "config/config.h"
+#include "net/counters.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct reactor;
+struct limits;
+
+struct gateway {
+	const struct config *config;
+	struct store *store;
+	struct ticket_office *tickets;
+	struct limits *limits;
+	struct reactor **reactors;
+	size_t n_reactors;
+	struct counters counters;
+	atomic_bool is_draining;
+
+	pthread_mutex_t keys_lock;
+	struct token_keys *keys; /* {keys_lock}: swapped when a key set was fetched again */
+};
+
+/* A reference to the keys that are live now. Any thread. */
+struct token_keys *gateway_keys(struct gateway *gateway);
+/* Takes the reference over, and has every reactor close the sessions of keys that are gone. */
+void gateway_set_keys(struct gateway *gateway, struct token_keys *keys);
+
+/* store_options::on_commit, on the writer's thread: encodes the frames, tells every reactor. context: the gateway. */
+void gateway_on_commit(void *gateway, struct commit *commit);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A callback's way in: raw bytes, verified callback, event, position, 200.
+ *
+ * 200 is said only after the journal has it on disk. Until then anything may fail and the answer is 503: the provider
+ * sends again, and the journal knows what it has.
+ */
+#ifndef NET_INGEST_H
+#define NET_INGEST_H
+
+#include "net/connection.h"
+
+extern const struct endpoint ingest_endpoint;
+
+/* What became of an append of this reactor's: answers, and frees it. */
+struct ingest_result {
+	struct append *append;
+	enum commit_status status;
+	int error;
+};
+void ingest_settle(struct reactor *reactor, const struct ingest_result *result);
+
+#endif

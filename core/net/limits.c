@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/limits.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <string.h>
+#include <uthash.h>
+
+#define KEY_BYTES 9 /* family and an IPv4 address or the first half of an IPv6 one */
+
+struct limits_entry {
+	UT_hash_handle hh; /* limits::entries */
+	uint8_t key[KEY_BYTES];
+	uint64_t n;
+};
+
+struct limits {
+	pthread_mutex_t lock;
+	uint64_t max_connections, max_per_address;
+	uint64_t n;                   /* {lock} */
+	struct limits_entry *entries; /* {lock} */
+};
+
+int limits_create(uint64_t max_connections, uint64_t max_per_address, struct limits **ret_limits)
+{
+	struct limits *limits = calloc(1, sizeof *limits);
+	if (!limits)
+		return -ENOMEM;
+	(void)pthread_mutex_init(&limits->lock, NULL);
+	limits->max_connections = max_connections;
+	limits->max_per_address = max_per_address;
+	*ret_limits = limits;
+	return 0;
+}
+
+void limits_destroy(struct limits *limits)
+{
+	if (!limits)
+		return;
+	(void)pthread_mutex_destroy(&limits->lock);
+	free(limits);
+}
+
+static bool make_key(const struct sockaddr *address, uint8_t ret_key[static KEY_BYTES])
+{
+	memset(ret_key, 0, KEY_BYTES);
+	if (address->sa_family == AF_INET) {
+		ret_key[0] = 4;
+		memcpy(ret_key + 1, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+		return true;
+	}
+	if (address->sa_family == AF_INET6) {
+		const struct in6_addr *ip = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+		ret_key[0] = IN6_IS_ADDR_V4MAPPED(ip) ? 4 : 6;
+		memcpy(ret_key + 1, IN6_IS_ADDR_V4MAPPED(ip) ? ip->s6_addr + 12 : ip->s6_addr, ret_key[0] == 4 ? 4 : 8);
+		return true;
+	}
+	return false; /* a unix socket: whoever may open it is trusted with it */
+}
+
+static struct limits_entry *get_entry(struct limits *limits, const uint8_t *key)
+{
+	struct limits_entry *entry;
+	HASH_FIND(hh, limits->entries, key, KEY_BYTES, entry);
+	if (entry)
+		return entry;
+	entry = calloc(1, sizeof *entry);
+	if (!entry)
+		return NULL;
+	memcpy(entry->key, key, KEY_BYTES);
+	HASH_ADD(hh, limits->entries, key, KEY_BYTES, entry);
+	return entry;
+}
+
+int limits_enter(struct limits *limits, const struct sockaddr *address, struct limits_entry **ret_entry,
+				 const char **ret_limit)
+{
+	uint8_t key[KEY_BYTES];
+	struct limits_entry *entry = NULL;
+	const char *limit = NULL;
+	bool has_key = make_key(address, key);
+	(void)pthread_mutex_lock(&limits->lock);
+	if (has_key)
+		entry = get_entry(limits, key);
+	if (!has_key || entry) {
+		if (entry && ++entry->n > limits->max_per_address)
+			limit = "too many connections from one address (limits.connections_per_address)";
+		if (++limits->n > limits->max_connections)
+			limit = "too many connections (limits.connections)";
+	}
+	(void)pthread_mutex_unlock(&limits->lock);
+	if (has_key && !entry)
+		return -ENOMEM;
+	*ret_entry = entry;
+	*ret_limit = limit;
+	return 0;
+}
+
+void limits_leave(struct limits *limits, struct limits_entry *entry)
+{
+	(void)pthread_mutex_lock(&limits->lock);
+	limits->n--;
+	if (entry && --entry->n == 0) {
+		HASH_DEL(limits->entries, entry);
+		free(entry);
+	}
+	(void)pthread_mutex_unlock(&limits->lock);
+}
+
+size_t limits_count(struct limits *limits)
+{
+	(void)pthread_mutex_lock(&limits->lock);
+	size_t n = limits->n;
+	(void)pthread_mutex_unlock(&limits->lock);
+	return n;
+}

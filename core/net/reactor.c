@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/reactor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/connection.h"
+#include "net/subscriber.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+/* After so many writes the loop looks whether somebody else waits, above all a callback. */
+#define WRITES_A_SLICE 256
+
+/* --- the hub's wishes ------------------------------------------------------------------------------------------- */
+
+/* A page of the journal on its way back from the reader's thread. */
+struct page_note {
+	struct note note; /* first */
+	struct reactor *reactor;
+	struct store_read read;
+	struct hub_page page;
+};
+
+static void on_page_note(struct reactor *reactor, struct note *note)
+{
+	struct page_note *page = CONTAINER_OF(note, struct page_note, note);
+	hub_page(reactor->hub, &page->page);
+	reactor_sweep(reactor);
+	batch_unref(page->page.batch);
+	free(page);
+}
+
+static void on_page(struct store_read *read, const struct store_page *page)
+{
+	struct page_note *note = CONTAINER_OF(read, struct page_note, read);
+	note->page = (struct hub_page){ .scanned = read->direction == STORE_NEWEST ? read->until : page->scanned,
+									.oldest = page->oldest,
+									.n_damaged = page->n_damaged,
+									.error = page->error };
+	if (!page->error && page->n)
+		note->page.error = batch_create(store_epoch(note->reactor->gateway->store), page->events, page->sequences,
+										page->n, &note->page.batch);
+	reactor_post(note->reactor, &note->note);
+}
+
+static int read_journal(void *context, const struct hub_read *read)
+{
+	struct reactor *reactor = context;
+	struct page_note *note = calloc(1, sizeof *note);
+	if (!note)
+		return -ENOMEM;
+	note->note.run = on_page_note;
+	note->reactor = reactor;
+	note->read = (struct store_read){
+		.direction = read->newest ? STORE_NEWEST : STORE_FORWARD,
+		.after = read->after,
+		.until = read->until,
+		.filters = read->filters,
+		.n_filters = read->n_filters,
+		.max_events = read->max_events,
+		.max_bytes = read->max_bytes,
+		.on_page = on_page,
+	};
+	int r = store_read(reactor->gateway->store, &note->read);
+	if (r < 0)
+		free(note);
+	return r;
+}
+
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
+
+static void on_sweep(uv_idle_t *sweeper)
+{
+	struct reactor *reactor = sweeper->data;
+	uint64_t before = hub_delivered(reactor->hub);
+	if (!hub_sweep(reactor->hub, WRITES_A_SLICE))
+		(void)uv_idle_stop(sweeper);
+	counter_add(&reactor->gateway->counters.frames_delivered, hub_delivered(reactor->hub) - before);
+}
+
+void reactor_sweep(struct reactor *reactor)
+{
+	(void)uv_idle_start(&reactor->sweeper, on_sweep);
+}
+
+static struct note *take_notes(struct reactor *reactor)
+{
+	(void)pthread_mutex_lock(&reactor->inbox_lock);
+	struct note *notes = reactor->inbox;
+	reactor->inbox = NULL;
+	reactor->inbox_end = &reactor->inbox;
+	(void)pthread_mutex_unlock(&reactor->inbox_lock);
+	return notes;
+}
+
+static void run_notes(struct reactor *reactor)
+{
+	struct note *note = take_notes(reactor);
+	while (note) {
+		struct note *next = note->next;
+		note->run(reactor, note);
+		note = next;
+	}
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	run_notes(wake->data);
+}
+
+void reactor_post(struct reactor *reactor, struct note *note)
+{
+	note->next = NULL;
+	(void)pthread_mutex_lock(&reactor->inbox_lock);
+	*reactor->inbox_end = note;
+	reactor->inbox_end = &note->next;
+	(void)pthread_mutex_unlock(&reactor->inbox_lock);
+	(void)uv_async_send(&reactor->wake);
+}
+
+struct span reactor_date(struct reactor *reactor)
+{
+	int64_t now_s = clock_wall_ms() / MS_PER_S;
+	if (now_s != reactor->date_s) {
+		time_t now = (time_t)now_s;
+		struct tm utc;
+		(void)gmtime_r(&now, &utc);
+		reactor->date_s = now_s;
+		/* the C locale is never changed, so these are the English names that RFC 9110 5.6.7 wants */
+		(void)strftime(reactor->date, sizeof reactor->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+	}
+	return span_text(reactor->date);
+}
+
+/* --- creating and destroying ---------------------------------------------------------------------------------- */
+
+static int create_source(struct source *source, const struct config_source *config)
+{
+	struct span secrets[SIGNATURE_MAX_SECRETS], keys[TAGS_MAX_KEYS];
+	size_t n_secrets = 0, n_keys = 0;
+	for (; n_secrets < config->n_secrets && n_secrets < SIGNATURE_MAX_SECRETS; n_secrets++)
+		secrets[n_secrets] = span_of(config->secrets[n_secrets].data, config->secrets[n_secrets].n);
+	for (; n_keys < config->n_tag_keys && n_keys < TAGS_MAX_KEYS; n_keys++)
+		keys[n_keys] = span_of(config->tag_keys[n_keys].data, config->tag_keys[n_keys].n);
+	source->config = config;
+	source->scheme = scheme_find(span_text(config->scheme));
+	int r = verifier_create(source->scheme, secrets, n_secrets, &source->verifier);
+	if (r < 0)
+		return r;
+	return tag_checker_create(span_text(config->name), keys, n_keys, (const char *const *)config->unsigned_tags,
+							  config->n_unsigned_tags, &source->tags);
+}
+
+static int create_sources(struct reactor *reactor)
+{
+	const struct config *config = reactor->gateway->config;
+	reactor->sources = calloc(config->n_sources, sizeof *reactor->sources);
+	if (!reactor->sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_sources; i++) {
+		int r = create_source(&reactor->sources[i], &config->sources[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int create_loop(struct reactor *reactor)
+{
+	if (uv_loop_init(&reactor->loop) < 0)
+		return -ENOMEM;
+	reactor->has_loop = true;
+	reactor->wake.data = reactor->sweeper.data = reactor;
+	if (uv_async_init(&reactor->loop, &reactor->wake, on_wake) < 0)
+		return -ENOMEM;
+	(void)uv_idle_init(&reactor->loop, &reactor->sweeper);
+	return 0;
+}
+
+int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char **ret_message)
+{
+	struct reactor *reactor = calloc(1, sizeof *reactor);
+	if (!reactor)
+		return -ENOMEM;
+	reactor->gateway = gateway;
+	reactor->inbox_end = &reactor->inbox;
+	(void)pthread_mutex_init(&reactor->inbox_lock, NULL);
+	struct hub_options options = {
+		.max_ring_bytes = gateway->config->limits.ring_bytes,
+		.head = store_head(gateway->store),
+		.context = reactor,
+		.deliver = subscriber_deliver,
+		.gap = subscriber_gap,
+		.fail = subscriber_fail,
+		.read = read_journal,
+	};
+	int r = create_loop(reactor);
+	if (r == 0)
+		r = create_sources(reactor);
+	if (r == 0)
+		r = hub_create(&options, &reactor->hub);
+	if (r == 0)
+		r = transport_create(&reactor->loop, gateway->config, &reactor->transport, ret_message);
+	if (r < 0) {
+		reactor_destroy(reactor);
+		return r;
+	}
+	*ret_reactor = reactor;
+	return 0;
+}
+
+static void *run(void *argument)
+{
+	struct reactor *reactor = argument;
+	(void)uv_run(&reactor->loop, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+int reactor_start(struct reactor *reactor)
+{
+	int r = pthread_create(&reactor->thread, NULL, run, reactor);
+	if (r)
+		return -r;
+	reactor->has_thread = true;
+	return 0;
+}
+
+/* Memory for a note that cannot be done without comes back as connections end. */
+static struct note *insist_on_note(void)
+{
+	struct note *note;
+	while (!(note = calloc(1, sizeof *note)))
+		(void)usleep(1000);
+	return note;
+}
+
+/* Spreads the reconnects so that the next process meets about this many a second. */
+#define RECONNECTS_PER_S 1000
+
+static void on_drain_note(struct reactor *reactor, struct note *note)
+{
+	size_t n = 0;
+	free(note);
+	for (struct connection *c = reactor->connections; c; c = c->next) {
+		uint32_t moment;
+		if (digest_random(&moment, sizeof moment) < 0)
+			moment = (uint32_t)n * 7919; /* spread is all that matters */
+		n++;
+		if (c->subscriber)
+			subscriber_disconnect(
+				c->subscriber, 1012, "restart",
+				moment % (200 + (int64_t)(n * reactor->gateway->n_reactors * MS_PER_S / RECONNECTS_PER_S)));
+		else if (c->phase == CONNECTION_HEAD && !c->in.n && connection_is_drained(c))
+			link_close(&c->link);
+	}
+}
+
+void reactor_drain(struct reactor *reactor)
+{
+	struct note *note = insist_on_note();
+	note->run = on_drain_note;
+	reactor_post(reactor, note);
+}
+
+static void on_stop_note(struct reactor *reactor, struct note *note)
+{
+	free(note);
+	uv_stop(&reactor->loop);
+}
+
+void reactor_stop(struct reactor *reactor)
+{
+	if (!reactor || !reactor->has_thread)
+		return;
+	struct note *note = insist_on_note();
+	note->run = on_stop_note;
+	reactor_post(reactor, note);
+	(void)pthread_join(reactor->thread, NULL);
+	reactor->has_thread = false;
+}
+
+/* The thread is gone: what it leaves behind is closed from here. */
+static void close_loop(struct reactor *reactor)
+{
+	if (!reactor->has_loop)
+		return;
+	run_notes(reactor);
+	if (reactor->wake.type)
+		uv_close((uv_handle_t *)&reactor->wake, NULL);
+	if (reactor->sweeper.type)
+		uv_close((uv_handle_t *)&reactor->sweeper, NULL);
+	transport_destroy(reactor->transport);
+	(void)uv_run(&reactor->loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&reactor->loop);
+}
+
+void reactor_destroy(struct reactor *reactor)
+{
+	if (!reactor)
+		return;
+	close_loop(reactor);
+	hub_destroy(reactor->hub);
+	for (size_t i = 0; reactor->sources && i < reactor->gateway->config->n_sources; i++) {
+		verifier_destroy(reactor->sources[i].verifier);
+		tag_checker_destroy(reactor->sources[i].tags);
+	}
+	free(reactor->sources);
+	(void)pthread_mutex_destroy(&reactor->inbox_lock);
+	free(reactor);
+}

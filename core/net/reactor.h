@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reactor: one thread, one loop, its share of the connections, a hub for those who subscribed.
+ *
+ * Other threads reach it by notes in its inbox, and by nothing else. A callback's way through it: connection.c reads
+ * the request, ingest.c verifies it and hands it to the store; the commit comes back as a note, ingest.c answers, and
+ * the hub brings the event to subscribers in slices, between which the loop looks after everybody else.
+ */
+#ifndef NET_REACTOR_H
+#define NET_REACTOR_H
+
+#include "auth/tags.h"
+#include "hub/hub.h"
+#include "net/gateway.h"
+#include "net/transport.h"
+#include "wire/signature.h"
+
+#include <uv.h>
+
+/* A message to a reactor's thread; embedded in what it carries. */
+struct note {
+	/* On the reactor's thread; owns the note from then on. */
+	void (*run)(struct reactor *reactor, struct note *note);
+	struct note *next;
+};
+
+/* One source as one reactor needs it: keys have their own scratch memory. */
+struct source {
+	const struct config_source *config;
+	const struct scheme *scheme;
+	struct verifier *verifier;
+	struct tag_checker *tags;
+};
+
+struct connection;
+
+struct reactor {
+	struct gateway *gateway;
+	struct transport *transport;
+	struct hub *hub;
+	struct source *sources; /* by index in the configuration */
+	uv_loop_t loop;
+	uv_async_t wake;
+	uv_idle_t sweeper; /* runs while the hub has more to deliver */
+	pthread_t thread;
+	bool has_thread, has_loop;
+
+	struct connection *connections;
+	struct connection *pending; /* no whole request yet, oldest first */
+	size_t n_pending;
+
+	char date[40]; /* the Date field's line, made once a second */
+	int64_t date_s;
+
+	pthread_mutex_t inbox_lock;
+	struct note *inbox, **inbox_end; /* {inbox_lock} */
+};
+
+/* Not at the same time on two threads. 0, -EINVAL with *ret_message (the caller frees), or -errno. */
+int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char **ret_message) MUST_USE;
+/* Starts the thread. 0 or -errno. */
+int reactor_start(struct reactor *reactor) MUST_USE;
+/* Has the thread close all connections and end, and waits for it. */
+void reactor_stop(struct reactor *reactor);
+/* Has every subscriber told to reconnect elsewhere, each at its own time, and other connections end as soon as they are
+ * answered. Any thread. */
+void reactor_drain(struct reactor *reactor);
+/* After reactor_stop() and after the store is closed. NULL is fine. */
+void reactor_destroy(struct reactor *reactor);
+
+/* Any thread. */
+void reactor_post(struct reactor *reactor, struct note *note);
+
+/* Asks the hub to go on delivering in this and the next turns of the loop. */
+void reactor_sweep(struct reactor *reactor);
+
+/* "Date: Mon, 27 Apr 2026 15:00:01 GMT\r\n" */
+struct span reactor_date(struct reactor *reactor);
+
+#endif

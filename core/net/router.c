@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/router.h"
+
+#include "net/access.h"
+#include "net/admin.h"
+#include "net/events.h"
+#include "net/ingest.h"
+#include "net/stream.h"
+#include "net/tickets.h"
+#include "net/upgrade.h"
+#include "wire/websocket.h"
+
+static void refuse_path(struct exchange *exchange, const struct http_request *request)
+{
+	(void)request;
+	connection_refuse(exchange->connection, 404, "not_found", "there is nothing here", NULL);
+}
+
+static void refuse_limit(struct exchange *exchange, const struct http_request *request)
+{
+	(void)request;
+	exchange->keep_alive = false;
+	counter_add(&exchange->reactor->gateway->counters.connections_refused, 1);
+	connection_refuse(exchange->connection, 503, "limit", exchange->connection->limit, "Retry-After: 5\r\n");
+}
+
+static const struct endpoint not_found = { .exchange_size = sizeof(struct exchange), .begin = refuse_path };
+static const struct endpoint over_limit = { .exchange_size = sizeof(struct exchange), .begin = refuse_limit };
+
+/* Answers 405 for the endpoint that is there; it reads its methods from the router again, so it needs no state. */
+static void refuse_method(struct exchange *exchange, const struct http_request *request);
+static const struct endpoint wrong_method = { .exchange_size = sizeof(struct exchange), .begin = refuse_method };
+
+static bool is_path(const struct http_request *request, const char *path)
+{
+	return span_equal(request->path, span_text(path));
+}
+
+static const struct endpoint *find_source(const struct connection *connection, const struct http_request *request,
+										  struct source **ret_source)
+{
+	const struct config *config = connection->reactor->gateway->config;
+	for (size_t i = 0; i < config->n_sources; i++)
+		if (is_path(request, config->sources[i].path)) {
+			*ret_source = &connection->reactor->sources[i];
+			return &ingest_endpoint;
+		}
+	return NULL;
+}
+
+/* The subscribers' address is the WebSocket's, and the event stream's for whoever does not upgrade. */
+static const struct endpoint *find_subscribers(const struct connection *connection, const struct http_request *request)
+{
+	bool is_preflight = span_equal(request->method, SPAN("OPTIONS"));
+	const struct endpoint *endpoint = NULL;
+	if (is_path(request, connection->reactor->gateway->config->subscribers.path))
+		endpoint = websocket_is_upgrade(request) ? &upgrade_endpoint : &stream_endpoint;
+	else if (is_path(request, "/events"))
+		endpoint = &events_endpoint;
+	else if (is_path(request, "/ticket"))
+		endpoint = &ticket_endpoint;
+	return endpoint && is_preflight ? &preflight_endpoint : endpoint;
+}
+
+static const struct endpoint *find(const struct connection *connection, const struct http_request *request,
+								   struct source **ret_source)
+{
+	const struct config *config = connection->reactor->gateway->config;
+	const struct endpoint *endpoint = NULL;
+	if (connection->listener >= config->n_listeners)
+		return admin_find(request);
+	const struct config_listener *listener = &config->listeners[connection->listener];
+	if (listener->serves_sources)
+		endpoint = find_source(connection, request, ret_source);
+	if (!endpoint && listener->serves_subscribers)
+		endpoint = find_subscribers(connection, request);
+	return endpoint;
+}
+
+static bool has_method(const struct endpoint *endpoint, struct span method)
+{
+	return !endpoint->methods || http_list_has(span_text(endpoint->methods), method);
+}
+
+static void refuse_method(struct exchange *exchange, const struct http_request *request)
+{
+	struct source *source;
+	CLEANUP(buffer_finish) struct buffer allow = BUFFER_INIT;
+	buffer_add_printf(&allow, "Allow: %s\r\n", find(exchange->connection, request, &source)->methods);
+	buffer_add_char(&allow, '\0');
+	connection_refuse(exchange->connection, 405, "method_not_allowed", "the path is right, the method is not",
+					  allow.data);
+}
+
+const struct endpoint *router_find(const struct connection *connection, const struct http_request *request,
+								   struct source **ret_source)
+{
+	const struct endpoint *endpoint = find(connection, request, ret_source);
+	if (connection->limit && endpoint != &upgrade_endpoint) /* which says so in a way that a page can see */
+		return &over_limit;
+	if (!endpoint)
+		return &not_found;
+	return has_method(endpoint, request->method) ? endpoint : &wrong_method;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dialogue of belfry.v1: what a subscriber says, and what it is answered. */
+#ifndef NET_SESSION_H
+#define NET_SESSION_H
+
+#include "net/subscriber.h"
+
+/* One text message. */
+void session_on_message(struct subscriber *subscriber, struct span text);
+/* There is a grant: says welcome, and subscribes to what the URL asked for. */
+void session_welcome(struct subscriber *subscriber);
+/*
+ * What the request's query asks for, a message for the caller to session_free_url() or to give to subscriber_create().
+ * Without a query a WebSocket asks for nothing yet (*ret_message is NULL), an event stream for everything. True; or the
+ * exchange has been answered 400. Parameters named in `others` are left to the caller.
+ */
+bool session_read_url(struct exchange *exchange, const struct http_request *request, const char *others,
+					  struct message **ret_message);
+void session_free_url(struct message *message); /* NULL is fine */
+/* Keys have changed: closes the session if its token's key is gone. */
+void session_check_key(struct subscriber *subscriber, const struct token_keys *keys);
+
+#endif

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/subscriber.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/session.h"
+
+#include <errno.h>
+
+/* How long the peer may take to answer our close. */
+#define CLOSE_TIMEOUT_MS 5000
+/* A burst of frames may be this many seconds' worth. */
+#define BURST_SECONDS 5
+
+static const struct config_subscribers *settings(const struct subscriber *subscriber)
+{
+	return &subscriber->connection->reactor->gateway->config->subscribers;
+}
+
+static struct hub *hub_of(const struct subscriber *subscriber)
+{
+	return subscriber->connection->reactor->hub;
+}
+
+static uint64_t ns_from_now(int64_t ms)
+{
+	return clock_monotonic_ns() + (uint64_t)(ms > 0 ? ms : 0) * NS_PER_MS;
+}
+
+/* --- deadlines ---------------------------------------------------------------------------------------------------- */
+
+static void arm(struct subscriber *subscriber)
+{
+	uint64_t next = UINT64_MAX, now = clock_monotonic_ns();
+	for (size_t i = 0; i < N_DUES; i++)
+		if (subscriber->due_ns[i] && subscriber->due_ns[i] < next)
+			next = subscriber->due_ns[i];
+	if (next != UINT64_MAX) /* rounded up, or the timer would come a moment early again and again */
+		connection_set_deadline(subscriber->connection,
+								next > now ? (int64_t)((next - now + NS_PER_MS - 1) / NS_PER_MS) : 0);
+}
+
+void subscriber_set_due(struct subscriber *subscriber, enum subscriber_due due, uint64_t ns)
+{
+	subscriber->due_ns[due] = ns;
+	arm(subscriber);
+}
+
+static void on_auth_due(struct subscriber *subscriber)
+{
+	subscriber_disconnect(subscriber, 4500, "no valid token in time", 0);
+}
+
+static void on_expiry_due(struct subscriber *subscriber)
+{
+	subscriber_disconnect(subscriber, 4002, "token expired", 0);
+}
+
+static void on_stalled_due(struct subscriber *subscriber)
+{
+	if (connection_is_drained(subscriber->connection))
+		return;
+	if (subscriber->connection->has_progress) {
+		subscriber->connection->has_progress = false;
+		subscriber->due_ns[DUE_STALLED] = ns_from_now(settings(subscriber)->stalled_timeout_ms);
+		return;
+	}
+	/* 4001; but it takes no byte, so it cannot be told */
+	char peer[CONNECTION_PEER_SIZE];
+	counter_add(&subscriber->connection->reactor->gateway->counters.subscribers_stalled, 1);
+	log_info_limited("subscriber stalled", LOG_SPAN("peer", connection_peer(subscriber->connection, peer)));
+	link_close(&subscriber->connection->link);
+}
+
+static void on_close_due(struct subscriber *subscriber)
+{
+	link_close(&subscriber->connection->link);
+}
+
+static void send_ping(struct subscriber *subscriber)
+{
+	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
+	char position[POSITION_TEXT_SIZE];
+	size_t n = subscriber_position(subscriber, hub_position(hub_of(subscriber), &subscriber->member), position);
+	if (subscriber->kind == SUBSCRIBER_WEBSOCKET) {
+		static const uint8_t ping[] = { 0x80 | WEBSOCKET_PING, 0 };
+		connection_send(subscriber->connection, span_of(ping, sizeof ping));
+		subscriber->awaits_pong = true;
+	}
+	buffer_add_text(&json, "{\"type\":\"position\",\"position\":\"");
+	buffer_add(&json, span_of(position, n));
+	buffer_add_text(&json, "\"}");
+	subscriber_send(subscriber, "position", span_of(position, n), buffer_span(&json));
+}
+
+static void on_ping_due(struct subscriber *subscriber)
+{
+	if (subscriber->awaits_pong) {
+		subscriber_disconnect(subscriber, 4003, "no pong", 0);
+		return;
+	}
+	subscriber->due_ns[DUE_PING] = ns_from_now(settings(subscriber)->ping_ms);
+	/* whoever has bytes waiting is looked after by DUE_STALLED */
+	if (subscriber->grant && connection_is_drained(subscriber->connection))
+		send_ping(subscriber);
+}
+
+void subscriber_on_deadline(struct subscriber *subscriber)
+{
+	static void (*const acts[N_DUES])(struct subscriber *) = {
+		[DUE_AUTH] = on_auth_due,       [DUE_EXPIRY] = on_expiry_due, [DUE_PING] = on_ping_due,
+		[DUE_STALLED] = on_stalled_due, [DUE_CLOSE] = on_close_due,
+	};
+	uint64_t now = clock_monotonic_ns();
+	for (size_t i = 0; i < N_DUES; i++) {
+		if (!subscriber->due_ns[i] || subscriber->due_ns[i] > now)
+			continue;
+		subscriber->due_ns[i] = 0;
+		acts[i](subscriber);
+	}
+	arm(subscriber);
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+/* Bytes wait; not for ever. */
+static void set_stalled_due(struct subscriber *subscriber)
+{
+	if (subscriber->due_ns[DUE_STALLED])
+		return;
+	subscriber->connection->has_progress = false;
+	subscriber_set_due(subscriber, DUE_STALLED, ns_from_now(settings(subscriber)->stalled_timeout_ms));
+}
+
+/* After writing anything but what the hub delivers: no more frames until it is out. */
+static void block_if_full(struct subscriber *subscriber)
+{
+	if (connection_is_drained(subscriber->connection))
+		return;
+	hub_block(hub_of(subscriber), &subscriber->member);
+	set_stalled_due(subscriber);
+}
+
+void subscriber_on_drained(struct subscriber *subscriber)
+{
+	subscriber->due_ns[DUE_STALLED] = 0;
+	hub_writable(hub_of(subscriber), &subscriber->member);
+	reactor_sweep(subscriber->connection->reactor);
+}
+
+/* HTML, 9.2.6: every line of the data has its field name; a CR would end a line too, so it goes (in JSON it can only be
+ * blank space between tokens). */
+static void add_stream_event(struct buffer *out, const char *type, struct span position, struct span json)
+{
+	struct span line;
+	if (position.n) {
+		buffer_add_text(out, "id: ");
+		buffer_add(out, position);
+		buffer_add_char(out, '\n');
+	}
+	buffer_add_text(out, "event: ");
+	buffer_add_text(out, type);
+	while (span_next(&json, '\n', &line)) {
+		struct span part;
+		buffer_add_text(out, "\ndata: ");
+		while (span_next(&line, '\r', &part))
+			buffer_add(out, part);
+	}
+	buffer_add_text(out, "\n\n");
+}
+
+void subscriber_send(struct subscriber *subscriber, const char *type, struct span position, struct span json)
+{
+	CLEANUP(buffer_finish) struct buffer bytes = BUFFER_INIT;
+	if (subscriber->is_closing)
+		return;
+	if (subscriber->kind == SUBSCRIBER_WEBSOCKET)
+		websocket_add_frame(&bytes, WEBSOCKET_TEXT, json);
+	else
+		add_stream_event(&bytes, type, position, json);
+	if (bytes.failed) {
+		link_close(&subscriber->connection->link);
+		return;
+	}
+	connection_send(subscriber->connection, buffer_span(&bytes));
+	block_if_full(subscriber);
+}
+
+/* How many frames the first pieces hold. */
+static size_t frames_in_pieces(const struct hub_frames *frames, int n_pieces)
+{
+	size_t n_bytes = 0, n = 0;
+	for (int i = 0; i < n_pieces; i++)
+		n_bytes += frames->pieces[i].iov_len;
+	while (n < frames->n && n_bytes >= frames->entries[n]->frame.n)
+		n_bytes -= frames->entries[n++]->frame.n;
+	return n;
+}
+
+/* The socket stopped behind n_written bytes. The piece that it stopped in is held and counts as taken; pieces that were
+ * not begun are left to the cursor. With TLS a write that would block has begun its piece (SSL_write(3)). */
+static size_t take_partial(struct subscriber *subscriber, const struct hub_frames *frames, size_t n_written)
+{
+	struct connection *connection = subscriber->connection;
+	int i = 0;
+	while (i < frames->n_pieces && n_written >= frames->pieces[i].iov_len)
+		n_written -= frames->pieces[i++].iov_len;
+	if (n_written == 0 && !connection->link.is_tls) {
+		link_want_writable(&connection->link);
+		return frames_in_pieces(frames, i);
+	}
+	size_t n_taken = frames_in_pieces(frames, i + 1);
+	connection_hold(
+		connection, frames->batches[n_taken - 1],
+		span_of((const char *)frames->pieces[i].iov_base + n_written, frames->pieces[i].iov_len - n_written));
+	return n_taken;
+}
+
+static size_t deliver_stream(struct subscriber *subscriber, const struct hub_frames *frames)
+{
+	CLEANUP(buffer_finish) struct buffer bytes = BUFFER_INIT;
+	for (size_t i = 0; i < frames->n; i++) {
+		char position[POSITION_TEXT_SIZE];
+		size_t n = subscriber_position(subscriber, frames->entries[i]->sequence, position);
+		add_stream_event(&bytes, "event", span_of(position, n), frames->entries[i]->message);
+	}
+	if (bytes.failed)
+		link_close(&subscriber->connection->link);
+	else
+		connection_send(subscriber->connection, buffer_span(&bytes));
+	return frames->n;
+}
+
+/* Bytes that the socket took, or negative errno. */
+static ssize_t write_pieces(struct link *link, const struct hub_frames *frames)
+{
+	size_t n_written = 0;
+	if (!link->is_tls)
+		return link_write(link, frames->pieces, frames->n_pieces);
+	for (int i = 0; i < frames->n_pieces; i++) {
+		struct iovec piece = frames->pieces[i];
+		while (piece.iov_len) {
+			ssize_t n = link_write(link, &piece, 1);
+			if (n <= 0)
+				return n < 0 ? n : (ssize_t)n_written;
+			n_written += (size_t)n;
+			piece.iov_base = (char *)piece.iov_base + n;
+			piece.iov_len -= (size_t)n;
+		}
+	}
+	return (ssize_t)n_written;
+}
+
+static size_t deliver_frames(struct subscriber *subscriber, const struct hub_frames *frames, ssize_t n_written)
+{
+	if (n_written < 0) {
+		link_close(&subscriber->connection->link);
+		return 0;
+	}
+	return n_written == (ssize_t)frames->n_bytes ? frames->n : take_partial(subscriber, frames, (size_t)n_written);
+}
+
+size_t subscriber_deliver(struct member *member, int fd, const struct hub_frames *frames, bool *ret_is_full)
+{
+	ssize_t n = fd >= 0 ? link_write_fd(fd, frames->pieces, frames->n_pieces) : 0;
+	if (fd >= 0 && n == (ssize_t)frames->n_bytes)
+		return frames->n; /* the common case touches nothing else */
+	struct subscriber *subscriber = CONTAINER_OF(member, struct subscriber, member);
+	struct connection *connection = subscriber->connection;
+	size_t n_taken = 0;
+	*ret_is_full = true;
+	if (connection->link.is_closing || !connection_is_drained(connection))
+		return 0;
+	if (subscriber->kind == SUBSCRIBER_STREAM)
+		n_taken = deliver_stream(subscriber, frames);
+	else
+		n_taken = deliver_frames(subscriber, frames, fd >= 0 ? n : write_pieces(&connection->link, frames));
+	*ret_is_full = n_taken < frames->n || !connection_is_drained(connection);
+	if (*ret_is_full)
+		set_stalled_due(subscriber);
+	return n_taken;
+}
+
+size_t subscriber_position(const struct subscriber *subscriber, uint64_t sequence,
+						   char ret_text[static POSITION_TEXT_SIZE])
+{
+	struct position position = { .sequence = sequence };
+	const char *epoch = store_epoch(subscriber->connection->reactor->gateway->store);
+	memcpy(position.epoch, epoch, strnlen(epoch, POSITION_MAX_EPOCH));
+	return position_format(&position, ret_text);
+}
+
+void subscriber_gap(void *owner, uint64_t after, uint64_t resumed_at)
+{
+	struct subscriber *subscriber = owner;
+	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
+	char text[POSITION_TEXT_SIZE];
+	buffer_add_text(&json, "{\"type\":\"gap\",\"after\":\"");
+	buffer_add(&json, span_of(text, subscriber_position(subscriber, after, text)));
+	buffer_add_text(&json, "\",\"resumed_at\":\"");
+	buffer_add(&json, span_of(text, subscriber_position(subscriber, resumed_at, text)));
+	buffer_add_text(&json, "\"}");
+	subscriber_send(subscriber, "gap", SPAN(""), buffer_span(&json));
+}
+
+void subscriber_fail(void *owner)
+{
+	subscriber_disconnect(owner, 1011, "the journal cannot be read now", 1000);
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------------ */
+
+/* Only the peer's answer to our close, or ours to its, is left. */
+static void begin_closing(struct subscriber *subscriber)
+{
+	subscriber->is_closing = true;
+	memset(subscriber->due_ns, 0, sizeof subscriber->due_ns);
+	subscriber_set_due(subscriber, DUE_CLOSE, ns_from_now(CLOSE_TIMEOUT_MS));
+}
+
+static bool may_reconnect(uint16_t code)
+{
+	return code == 1001 || (code >= 1011 && code <= 1013) || (code >= 4000 && code <= 4499);
+}
+
+void subscriber_disconnect(struct subscriber *subscriber, uint16_t code, const char *reason, int64_t after_ms)
+{
+	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
+	struct connection *connection = subscriber->connection;
+	if (subscriber->is_closing)
+		return;
+	hub_leave(hub_of(subscriber), &subscriber->member);
+	buffer_add_printf(&json, "{\"type\":\"disconnect\",\"code\":%u,\"reason\":", code);
+	buffer_add_json(&json, span_text(reason));
+	if (may_reconnect(code))
+		buffer_add_printf(&json, ",\"reconnect\":true,\"after_ms\":%lld}", (long long)after_ms);
+	else
+		buffer_add_text(&json, ",\"reconnect\":false}");
+	subscriber_send(subscriber, "disconnect", SPAN(""), buffer_span(&json));
+	begin_closing(subscriber);
+	if (subscriber->kind == SUBSCRIBER_STREAM) {
+		connection_end(connection);
+		return;
+	}
+	CLEANUP(buffer_finish) struct buffer frame = BUFFER_INIT;
+	websocket_add_close(&frame, code, span_text(reason));
+	connection_send(connection, buffer_span(&frame));
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+/* A token bucket over frames of every kind. */
+static bool takes_frame(struct subscriber *subscriber)
+{
+	uint64_t per_second = settings(subscriber)->max_messages_per_second, now = clock_monotonic_ns();
+	uint64_t max = per_second * BURST_SECONDS;
+	uint64_t gained = (now - subscriber->allowance_at_ns) / NS_PER_MS * per_second / MS_PER_S;
+	if (gained) {
+		uint64_t allowance = subscriber->allowance + gained;
+		subscriber->allowance = (uint32_t)(allowance < max ? allowance : max);
+		subscriber->allowance_at_ns = now;
+	}
+	if (subscriber->allowance == 0)
+		return false;
+	subscriber->allowance--;
+	return true;
+}
+
+static void on_close_frame(struct subscriber *subscriber, uint16_t code)
+{
+	CLEANUP(buffer_finish) struct buffer answer = BUFFER_INIT;
+	if (!subscriber->is_closing) {
+		hub_leave(hub_of(subscriber), &subscriber->member);
+		begin_closing(subscriber);
+		websocket_add_close(&answer, code == 1005 ? 1000 : code, SPAN(""));
+		connection_send(subscriber->connection, buffer_span(&answer));
+	}
+	connection_end(subscriber->connection);
+}
+
+static void on_ping_frame(struct subscriber *subscriber, struct span payload)
+{
+	CLEANUP(buffer_finish) struct buffer answer = BUFFER_INIT;
+	websocket_add_frame(&answer, WEBSOCKET_PONG, payload);
+	connection_send(subscriber->connection, buffer_span(&answer));
+	block_if_full(subscriber);
+}
+
+static void on_frame(struct subscriber *subscriber, const struct websocket_frame *frame)
+{
+	if (frame->opcode == WEBSOCKET_CLOSE)
+		on_close_frame(subscriber, frame->close_code);
+	else if (subscriber->is_closing)
+		return;
+	else if (!takes_frame(subscriber))
+		subscriber_disconnect(subscriber, 1008, "too many messages (subscribers.max_messages_per_second)", 0);
+	else if (frame->opcode == WEBSOCKET_PING)
+		on_ping_frame(subscriber, frame->payload);
+	else if (frame->opcode == WEBSOCKET_PONG)
+		subscriber->awaits_pong = false;
+	else
+		session_on_message(subscriber, frame->payload);
+}
+
+static void read_frame(struct subscriber *subscriber, struct span *bytes)
+{
+	struct websocket_frame frame;
+	uint16_t code = 0;
+	const char *reason = NULL;
+	switch (websocket_read(&subscriber->reader, bytes, &frame, &code, &reason)) {
+	case WEBSOCKET_MORE:
+		break;
+	case WEBSOCKET_MESSAGE:
+		on_frame(subscriber, &frame);
+		break;
+	case WEBSOCKET_E_CLOSE:
+		subscriber_disconnect(subscriber, code, reason, 0);
+		connection_end(subscriber->connection); /* what follows cannot be understood */
+		*bytes = span_skip(*bytes, bytes->n);
+		break;
+	case WEBSOCKET_E_NO_MEMORY:
+		link_close(&subscriber->connection->link);
+		break;
+	}
+}
+
+void subscriber_on_bytes(struct subscriber *subscriber, struct span *bytes)
+{
+	if (subscriber->kind == SUBSCRIBER_STREAM) {
+		*bytes = span_skip(*bytes, bytes->n); /* nobody has anything to say on a stream */
+		return;
+	}
+	while (bytes->n && subscriber->connection->phase == CONNECTION_SUBSCRIBED &&
+		   !subscriber->connection->link.is_closing)
+		read_frame(subscriber, bytes);
+}
+
+/* --- coming and going ------------------------------------------------------------------------------------------- */
+
+void subscriber_set_grant(struct subscriber *subscriber, struct grant *grant)
+{
+	grant_unref(subscriber->grant);
+	subscriber->grant = grant;
+	subscriber->due_ns[DUE_AUTH] = 0;
+	uint64_t expiry = 0;
+	if (grant->expires_ms != INT64_MAX) /* the grace is one ping interval: time to renew it */
+		expiry = ns_from_now(grant->expires_ms - clock_wall_ms() + settings(subscriber)->ping_ms);
+	subscriber_set_due(subscriber, DUE_EXPIRY, expiry);
+}
+
+struct subscriber *subscriber_create(struct exchange *exchange, enum subscriber_kind kind, struct grant *grant,
+									 struct message *from_url)
+{
+	struct connection *connection = exchange->connection;
+	struct subscriber *subscriber = calloc(1, sizeof *subscriber);
+	if (!subscriber) {
+		grant_unref(grant);
+		session_free_url(from_url);
+		link_close(&connection->link);
+		return NULL;
+	}
+	connection_subscribe(connection, subscriber);
+	subscriber->kind = kind;
+	subscriber->connection = connection;
+	subscriber->member.owner = subscriber;
+	subscriber->member.fd = kind == SUBSCRIBER_WEBSOCKET && !connection->link.is_tls ? connection->link.fd : -1;
+	websocket_reader_init(&subscriber->reader, settings(subscriber)->max_message_bytes);
+	subscriber->allowance = (uint32_t)settings(subscriber)->max_messages_per_second * BURST_SECONDS;
+	subscriber->allowance_at_ns = clock_monotonic_ns();
+	subscriber->from_url = from_url;
+	subscriber->due_ns[DUE_PING] = ns_from_now(settings(subscriber)->ping_ms);
+	counter_add(&connection->reactor->gateway->counters.subscribers_connected, 1);
+	if (grant)
+		subscriber_set_grant(subscriber, grant);
+	else
+		subscriber_set_due(subscriber, DUE_AUTH, ns_from_now(settings(subscriber)->auth_timeout_ms));
+	return subscriber;
+}
+
+void subscriber_destroy(struct subscriber *subscriber)
+{
+	if (!subscriber)
+		return;
+	hub_leave(hub_of(subscriber), &subscriber->member);
+	websocket_reader_finish(&subscriber->reader);
+	grant_unref(subscriber->grant);
+	session_free_url(subscriber->from_url);
+	for (size_t i = 0; i < subscriber->n_subscriptions; i++) {
+		free(subscriber->subscriptions[i].id);
+		filter_finish(&subscriber->subscriptions[i].filter);
+	}
+	free(subscriber->subscriptions);
+	free(subscriber);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/transport.h"
+
+#include "base/buffer.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <libwebsockets.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#define READ_BYTES 16384
+#define MAX_TLS_WRITE_BYTES 16384 /* one record */
+#define HANDSHAKE_SECONDS 5
+/* Keep user and group as they are; the fields' type differs between versions of libwebsockets. */
+#define NO_ID ((__typeof__(((struct lws_context_creation_info *)NULL)->gid))-1)
+
+/* TLS 1.2 with forward secrecy and authenticated encryption only; 1.3 has nothing else. */
+static const char tls12_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
+struct transport {
+	uv_loop_t *loop;
+	struct lws_context *context;
+	struct lws_vhost *clear;
+	struct lws_vhost **vhosts; /* by listener; NULL for clear ones */
+	size_t n_vhosts;
+	struct link *closing;
+	uv_prepare_t reaper; /* closes links before the loop waits again */
+};
+
+static struct link *link_of(struct lws *wsi)
+{
+	return lws_get_opaque_user_data(wsi);
+}
+
+/* --- what libwebsockets calls --------------------------------------------------------------------------------- */
+
+static int on_received(struct lws *wsi, void *data, size_t n)
+{
+	struct link *link = link_of(wsi);
+	if (link->is_in_handshake) { /* libwebsockets timed it; from here on time is measured above */
+		link->is_in_handshake = false;
+		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	}
+	if (!link->is_closing)
+		link->ops->received(link, data, n);
+	return link->is_closing ? -1 : 0;
+}
+
+static int on_writable(struct lws *wsi, void *data, size_t n)
+{
+	struct link *link = link_of(wsi);
+	(void)data;
+	(void)n;
+	if (!link->is_closing)
+		link->ops->writable(link);
+	return link->is_closing ? -1 : 0;
+}
+
+static int on_closed(struct lws *wsi, void *data, size_t n)
+{
+	struct link *link = link_of(wsi);
+	(void)data;
+	(void)n;
+	if (!link)
+		return 0; /* never adopted to the end */
+	lws_set_opaque_user_data(wsi, NULL);
+	if (link->is_closing)
+		DL_DELETE(link->transport->closing, link);
+	link->is_closing = true;
+	link->wsi = NULL;
+	link->ops->closed(link);
+	return 0;
+}
+
+static int on_tls_context(struct lws *wsi, void *data, size_t n)
+{
+	SSL_CTX *tls = data;
+	(void)wsi;
+	(void)n;
+	if (!SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION))
+		return 1;
+	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(tls,
+					 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	return 0;
+}
+
+static const struct {
+	enum lws_callback_reasons reason;
+	int (*act)(struct lws *wsi, void *data, size_t n);
+} reasons[] = {
+	{ LWS_CALLBACK_RAW_RX, on_received },
+	{ LWS_CALLBACK_RAW_WRITEABLE, on_writable },
+	{ LWS_CALLBACK_RAW_CLOSE, on_closed },
+	{ LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS, on_tls_context },
+};
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *data, size_t n)
+{
+	(void)user;
+	for (size_t i = 0; i < ARRAY_LENGTH(reasons); i++)
+		if (reasons[i].reason == reason)
+			return reasons[i].act(wsi, data, n);
+	return 0;
+}
+
+static const struct lws_protocols protocols[] = {
+	{ .name = "belfry", .callback = callback, .rx_buffer_size = READ_BYTES },
+	{ 0 },
+};
+
+/* Its lines are for its developers; an administrator is told what matters by us. */
+static void emit_log(int level, const char *line)
+{
+	struct span text = span_text(line);
+	while (text.n && text.data[text.n - 1] == '\n')
+		text.n--;
+	if (level & LLL_ERR)
+		log_warning_limited("libwebsockets", LOG_SPAN("says", text));
+	else
+		log_debug("libwebsockets", LOG_SPAN("says", text));
+}
+
+/* --- creating and destroying ---------------------------------------------------------------------------------- */
+
+static void reap(uv_prepare_t *reaper)
+{
+	struct transport *transport = reaper->data;
+	while (transport->closing)
+		lws_set_timeout(transport->closing->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC); /* on_closed() unlinks */
+}
+
+static struct lws_vhost *create_vhost(struct transport *transport, const struct config_listener *listener)
+{
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = protocols,
+		.vhost_name = listener ? listener->address.text : "clear",
+		.gid = NO_ID,
+		.uid = NO_ID,
+		.timeout_secs = HANDSHAKE_SECONDS,
+	};
+	if (listener) {
+		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+		info.ssl_cert_filepath = listener->certificate;
+		info.ssl_private_key_filepath = listener->key;
+		info.ssl_cipher_list = tls12_ciphers;
+		info.alpn = "http/1.1";
+	}
+	return lws_create_vhost(transport->context, &info);
+}
+
+static int create_vhosts(struct transport *transport, const struct config *config, char **ret_message)
+{
+	transport->clear = create_vhost(transport, NULL);
+	transport->vhosts = calloc(config->n_listeners, sizeof(struct lws_vhost *));
+	if (!transport->clear || !transport->vhosts)
+		return -ENOMEM;
+	transport->n_vhosts = config->n_listeners;
+	for (size_t i = 0; i < config->n_listeners; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+		if (!listener->has_tls)
+			continue;
+		transport->vhosts[i] = create_vhost(transport, listener);
+		if (!transport->vhosts[i]) {
+			struct buffer message = BUFFER_INIT;
+			buffer_add_printf(&message, "cannot use the certificate %s with the key %s", listener->certificate,
+							  listener->key);
+			*ret_message = buffer_steal_text(&message);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+int transport_create(uv_loop_t *loop, const struct config *config, struct transport **ret_transport, char **ret_message)
+{
+	CLEANUP(transport_destroy) struct transport *transport = calloc(1, sizeof *transport);
+	if (!transport)
+		return -ENOMEM;
+	transport->loop = loop;
+	(void)uv_prepare_init(loop, &transport->reaper);
+	transport->reaper.data = transport;
+	(void)uv_prepare_start(&transport->reaper, reap);
+	lws_set_log_level(LLL_ERR | LLL_WARN, emit_log);
+	void *loops[] = { loop };
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.gid = NO_ID,
+		.uid = NO_ID,
+		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+		.foreign_loops = loops,
+		.pt_serv_buf_size = READ_BYTES,
+		.pcontext = &transport->context,
+	};
+	transport->context = lws_create_context(&info);
+	if (!transport->context)
+		return -ENOMEM;
+	int r = create_vhosts(transport, config, ret_message);
+	if (r < 0)
+		return r;
+	*ret_transport = STEAL(transport);
+	return 0;
+}
+
+void transport_destroy(struct transport *transport)
+{
+	if (!transport)
+		return;
+	/* closing a watcher takes turns of the loop, and the context goes only after the last one */
+	if (transport->context)
+		lws_context_destroy(transport->context);
+	uv_close((uv_handle_t *)&transport->reaper, NULL);
+	(void)uv_run(transport->loop, UV_RUN_DEFAULT);
+	if (transport->context)
+		lws_context_destroy(transport->context);
+	free(transport->vhosts);
+	free(transport);
+}
+
+/* --- links ----------------------------------------------------------------------------------------------------- */
+
+int transport_adopt(struct transport *transport, int fd, size_t listener, const struct link_ops *ops, struct link *link)
+{
+	struct lws_vhost *vhost = listener < transport->n_vhosts ? transport->vhosts[listener] : NULL;
+	lws_sock_file_fd_type descriptor = { .sockfd = fd };
+	*link = (struct link){ .ops = ops, .transport = transport, .fd = fd, .is_tls = vhost, .is_in_handshake = vhost };
+	struct lws *wsi = lws_adopt_descriptor_vhost(vhost ? vhost : transport->clear,
+												 vhost ? LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL : LWS_ADOPT_SOCKET,
+												 descriptor, protocols[0].name, NULL);
+	if (!wsi)
+		return -ECONNABORTED; /* libwebsockets has closed the socket */
+	lws_set_opaque_user_data(wsi, link);
+	link->wsi = wsi;
+	return 0;
+}
+
+ssize_t link_write_fd(int fd, const struct iovec *pieces, int n_pieces)
+{
+	union {
+		const struct iovec *constant;
+		struct iovec *plain;
+	} iov = { pieces };
+	const struct msghdr message = { .msg_iov = iov.plain, .msg_iovlen = (size_t)n_pieces };
+	ssize_t n = n_pieces == 1 ? send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+							  : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+}
+
+static ssize_t write_tls(SSL *tls, struct iovec piece)
+{
+	size_t n = piece.iov_len < MAX_TLS_WRITE_BYTES ? piece.iov_len : MAX_TLS_WRITE_BYTES;
+	if (!tls || !SSL_is_init_finished(tls))
+		return tls ? 0 : -EPIPE;
+	int written = SSL_write(tls, piece.iov_base, (int)n);
+	if (written > 0)
+		return written;
+	int reason = SSL_get_error(tls, written);
+	return reason == SSL_ERROR_WANT_WRITE || reason == SSL_ERROR_WANT_READ ? 0 : -EPIPE;
+}
+
+ssize_t link_write(struct link *link, const struct iovec *pieces, int n_pieces)
+{
+	if (link->is_closing || link->is_finished)
+		return -EPIPE;
+	return link->is_tls ? write_tls(lws_get_ssl(link->wsi), pieces[0]) : link_write_fd(link->fd, pieces, n_pieces);
+}
+
+void link_want_writable(struct link *link)
+{
+	if (!link->is_closing)
+		lws_callback_on_writable(link->wsi);
+}
+
+void link_pause(struct link *link, bool is_paused)
+{
+	if (!link->is_closing)
+		(void)lws_rx_flow_control(link->wsi, !is_paused);
+}
+
+void link_finish(struct link *link)
+{
+	if (link->is_closing || link->is_finished)
+		return;
+	link->is_finished = true;
+	SSL *tls = link->is_tls ? lws_get_ssl(link->wsi) : NULL;
+	if (tls)
+		(void)SSL_shutdown(tls);
+	(void)shutdown(link->fd, SHUT_WR);
+}
+
+void link_close(struct link *link)
+{
+	if (link->is_closing || !link->wsi)
+		return;
+	link->is_closing = true;
+	DL_APPEND(link->transport->closing, link);
+}
