@@ -116,14 +116,14 @@ static bool deliver(struct hub *hub, struct member *member, int fd, uint64_t *cu
 
 /* --- where members are ----------------------------------------------------------------------------------------- */
 
-static void set_ready(struct hub *hub, struct member *member)
+/* Behind, and able to take more: what the ring does not have comes from the journal. */
+static void set_behind(struct hub *hub, struct member *member)
 {
-	member->state = MEMBER_READY;
-	DL_APPEND(hub->ready, member);
-}
-
-static void set_waiting(struct hub *hub, struct member *member)
-{
+	if (member->n_newest == 0 && member->cursor >= ring_floor(hub->ring)) {
+		member->state = MEMBER_READY;
+		DL_APPEND(hub->ready, member);
+		return;
+	}
 	member->state = MEMBER_WAITING;
 	member->is_in_read = false;
 	DL_APPEND(hub->waiting, member);
@@ -141,7 +141,8 @@ static void clear_pending(struct interest *interest, size_t n)
 	for (size_t i = 0; i < n; i++)
 		batch_unref(interest->pending[i].batch);
 	interest->n_pending -= n;
-	memmove(interest->pending, interest->pending + n, interest->n_pending * sizeof *interest->pending);
+	if (interest->n_pending)
+		memmove(interest->pending, interest->pending + n, interest->n_pending * sizeof *interest->pending);
 }
 
 static void set_done(struct hub *hub, struct interest *interest)
@@ -193,6 +194,8 @@ static int slot_add(struct hub *hub, struct member *member)
 	/* a cursor may be ahead of this reactor's head: another reactor gave it that position */
 	uint64_t cursor = member->cursor > hub->head ? member->cursor : hub->head;
 	interest->slots[interest->n_slots++] = (struct interest_slot){ cursor, member, member->fd };
+	if (interest->n_due)
+		interest->n_due++; /* the round has become longer by one */
 	return 0;
 }
 
@@ -267,7 +270,7 @@ int hub_join(struct hub *hub, struct member *member, const struct filter *const 
 	if (before == MEMBER_BLOCKED)
 		member->state = MEMBER_BLOCKED;
 	else
-		set_ready(hub, member); /* the next sweep finds out whether it is live */
+		set_behind(hub, member); /* the next sweep finds out whether it is live */
 	return 0;
 }
 
@@ -290,7 +293,7 @@ void hub_block(struct hub *hub, struct member *member)
 void hub_writable(struct hub *hub, struct member *member)
 {
 	if (member->state == MEMBER_BLOCKED)
-		set_ready(hub, member);
+		set_behind(hub, member);
 }
 
 uint64_t hub_position(const struct hub *hub, const struct member *member)
@@ -350,7 +353,7 @@ static void demote_members(void *context, struct interest *interest)
 	while (interest->n_slots) {
 		struct member *member = interest->slots[interest->n_slots - 1].member;
 		detach(hub, member);
-		set_ready(hub, member);
+		set_behind(hub, member);
 	}
 }
 
@@ -445,8 +448,8 @@ static uint64_t gather_ring(struct hub *hub, const struct member *member)
 static void serve_ready(struct hub *hub, struct member *member)
 {
 	DL_DELETE(hub->ready, member);
-	if (member->n_newest || member->cursor < ring_floor(hub->ring)) {
-		set_waiting(hub, member);
+	if (member->cursor < ring_floor(hub->ring)) { /* the ring went on meanwhile */
+		set_behind(hub, member);
 		return;
 	}
 	uint64_t scanned = gather_ring(hub, member);
@@ -459,7 +462,7 @@ static void serve_ready(struct hub *hub, struct member *member)
 	if (member->cursor >= hub->head)
 		set_live(hub, member);
 	else
-		set_ready(hub, member);
+		set_behind(hub, member);
 }
 
 static void start_read(struct hub *hub);
@@ -610,7 +613,7 @@ static void give_page(struct hub *hub, struct member *member, const struct hub_p
 		return;
 	if (scanned > member->cursor)
 		member->cursor = scanned;
-	set_ready(hub, member);
+	set_behind(hub, member);
 }
 
 void hub_page(struct hub *hub, const struct hub_page *page)
