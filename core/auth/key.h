@@ -2,17 +2,15 @@
 /*
  * One key that verifies or signs tokens; private to auth/.
  *
- * Whatever form a key came in, it ends as a JWK with nothing but its own numbers: `kid`, `alg`, `use` and `key_ops` were
- * read by us and are gone, so jose has nothing left to interpret. Which algorithms it may be used with follows from
- * its type and size, narrowed by the JWK's `alg`.
+ * Whatever form a key came in, it ends as a JWK with nothing but its own numbers: `kid`, `alg`, `use` and `key_ops`
+ * were read by us and are gone, so jose has nothing left to interpret. Which algorithms it may be used with follows
+ * from its type and size, narrowed by the JWK's `alg`.
  */
 #ifndef AUTH_KEY_H
 #define AUTH_KEY_H
 
-#include "base/cleanup.h"
-#include "base/span.h"
+#include "auth/encoding.h"
 
-#include <jansson.h>
 #include <jose/cfg.h>
 #include <openssl/evp.h>
 
@@ -20,7 +18,7 @@
 #define KEY_ID_CHARS 43
 
 struct key {
-	json_t *jwk; /* never changed; secret_json_destroy */
+	json_t *jwk; /* never changed; encoding_wipe_json */
 	char *kid;   /* NULL if it has none */
 	char id[KEY_ID_CHARS + 1];
 	unsigned algorithms; /* a set of key_algorithm() */
@@ -31,6 +29,9 @@ static inline void key_finish_cleanup(struct key *key)
 {
 	key_finish(key);
 }
+
+/* Whether verifying and signing take the same bytes (HS). */
+bool key_is_secret(const struct key *key);
 
 enum key_use { KEY_VERIFY, KEY_SIGN };
 
@@ -57,12 +58,11 @@ enum key_form { KEY_FORM_SECRET, KEY_FORM_PEM, KEY_FORM_JSON, KEY_FORM_MISTAKEN 
 /* By looking; KEY_FORM_MISTAKEN is a public key in a form that we do not read (see token.h). */
 enum key_form key_look(struct span bytes);
 
-/* JSON that may hold a secret: its texts are wiped before they are freed. */
-void secret_json_destroy(json_t *json);
-CLEANUP_DEFINE(json_t, secret_json_destroy)
-
-/* jose's context. By default jose writes to stderr what it dislikes, which a peer could make it do; this one is silent.
- * NULL without memory; jose_cfg_auto_t frees it. Its reference count is not atomic: one per call. */
-jose_cfg_t *key_silent_cfg(void);
+/* jose's context. By default jose writes to stderr what it dislikes, which a peer could make it do; this one is
+ * silent. Its reference count is not atomic: one per call. NULL without memory. */
+jose_cfg_t *key_cfg_create(void);
+/* NULL is fine, which jose's own jose_cfg_auto() would not survive. */
+void key_cfg_destroy(jose_cfg_t *cfg);
+CLEANUP_DEFINE(jose_cfg_t, key_cfg_destroy)
 
 #endif

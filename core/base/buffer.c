@@ -16,7 +16,7 @@ bool buffer_reserve(struct buffer *b, size_t n)
 	size_t need;
 	if (b->failed)
 		return false;
-	if (__builtin_add_overflow(b->n, n, &need)) {
+	if (__builtin_add_overflow(b->n, n, &need) || need > PTRDIFF_MAX) {
 		b->failed = true;
 		return false;
 	}

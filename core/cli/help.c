@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#define WIDTH         80
+#define WIDTH 80
 #define OPTION_INDENT 26
 
 static void add_blanks(struct buffer *text, size_t n)
@@ -54,7 +54,7 @@ static void add_options(struct buffer *text, const char *title, const struct com
 	for (; options->name; options++) {
 		size_t start = text->n;
 		buffer_add_printf(text, "  --%s%s%s", options->name, options->argument ? " " : "",
-		                  options->argument ? options->argument : "");
+						  options->argument ? options->argument : "");
 		if (text->n - start > OPTION_INDENT - 2) {
 			buffer_add_char(text, '\n');
 			start = text->n;
@@ -80,37 +80,37 @@ static void add_lines(struct buffer *text, const char *title, const char *lines)
 static void add_exit_statuses(struct buffer *text)
 {
 	add_lines(text, "Exit status:",
-	          "0   it is so: valid, sent and accepted, done\n"
-	          "1   it is not so: a signature fails, the gateway refused\n"
-	          "2   the command line makes no sense\n"
-	          "3   the gateway could not be reached, or a file not be read or written\n"
-	          "78  the configuration is not valid");
+			  "0   it is so: valid, sent and accepted, done\n"
+			  "1   it is not so: a signature fails, the gateway refused\n"
+			  "2   the command line makes no sense\n"
+			  "3   the gateway could not be reached, or a file not be read or written\n"
+			  "78  the configuration is not valid");
 }
 
 void help_add_overview(struct buffer *text)
 {
 	buffer_add_text(text, "Usage: belfry [--config FILE] [--json] COMMAND [OPTION]...\n\n");
 	add_filled(text, 0, 0,
-	           "Belfry receives a provider's callbacks, keeps them, and tells everybody who listens. This is its tool "
-	           "for the person at the terminal: to check a configuration, to send what a provider would send, to "
-	           "listen as a browser would, and to find out why a signature fails.");
+			   "Belfry receives a provider's callbacks, keeps them, and tells everybody who listens. This is its tool "
+			   "for the person at the terminal: to check a configuration, to send what a provider would send, to "
+			   "listen as a browser would, and to find out why a signature fails.");
 	buffer_add_text(text, "\nCommands:\n");
 	for (const struct command *const *c = commands; *c; c++)
 		buffer_add_printf(text, "  %-14s%s\n", (*c)->name, (*c)->summary);
 	add_options(text, "Options of every command:", global_options);
 	add_exit_statuses(text);
 	add_lines(text, "Begin with:",
-	          "belfry check\n"
-	          "belfry listen                     (in one terminal)\n"
-	          "belfry send conferencing_assigned (in another)\n"
-	          "belfry help send");
+			  "belfry check\n"
+			  "belfry listen                     (in one terminal)\n"
+			  "belfry send conferencing_assigned (in another)\n"
+			  "belfry help send");
 }
 
 void help_add_command(struct buffer *text, const struct command *command)
 {
 	buffer_add_printf(text, "Usage: belfry %s%s%s%s\n\n", command->name,
-	                  command->options && command->options->name ? " [OPTION]..." : "", *command->operands ? " " : "",
-	                  command->operands);
+					  command->options && command->options->name ? " [OPTION]..." : "", *command->operands ? " " : "",
+					  command->operands);
 	add_filled(text, 0, 0, command->description);
 	add_options(text, "Options:", command->options);
 	add_options(text, "Options of every command:", global_options);
@@ -137,9 +137,9 @@ static json_t *options_json(const struct command_option *options)
 {
 	json_t *list = json_array();
 	for (; options && options->name; options++)
-		(void)json_array_append_new(list, json_pack("{s:s, s:s?, s:b, s:s}", "name", options->name, "argument",
-		                                            options->argument, "is_list", options->is_list, "help",
-		                                            options->help));
+		(void)json_array_append_new(list,
+									json_pack("{s:s, s:s?, s:b, s:s}", "name", options->name, "argument",
+											  options->argument, "is_list", options->is_list, "help", options->help));
 	return list;
 }
 
@@ -149,12 +149,12 @@ static json_t *help_json(const struct command *only)
 	json_t *list = json_array();
 	for (const struct command *const *c = commands; *c; c++)
 		if (!only || *c == only)
-			(void)json_array_append_new(
-			    list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "name", (*c)->name, "summary", (*c)->summary,
-			                    "operands", (*c)->operands, "description", (*c)->description, "examples",
-			                    (*c)->examples, "options", options_json((*c)->options)));
+			(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "name", (*c)->name, "summary",
+														(*c)->summary, "operands", (*c)->operands, "description",
+														(*c)->description, "examples", (*c)->examples, "options",
+														options_json((*c)->options)));
 	return json_pack("{s:s, s:o, s:o}", "version", BELFRY_VERSION, "commands", list, "options",
-	                 options_json(global_options));
+					 options_json(global_options));
 }
 
 static int run(const struct invocation *invocation)
@@ -180,8 +180,8 @@ const struct command command_help = {
 	.operands = "[COMMAND]",
 	.description = "Prints the list of commands, or all about one of them. With --json, the same as data.",
 	.examples = "belfry help\n"
-	            "belfry help send\n"
-	            "belfry send --help",
+				"belfry help send\n"
+				"belfry send --help",
 	.max_operands = 1,
 	.run = run,
 };

@@ -83,12 +83,12 @@ static bool set_target(struct http_client *client)
 	CURL *easy = client->easy;
 	long verify = target->is_insecure ? 0 : 1;
 	bool is_set = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-	              curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-	              curl_easy_setopt(easy, CURLOPT_USERAGENT, "belfry/" BELFRY_VERSION) == CURLE_OK &&
-	              curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->error) == CURLE_OK &&
-	              curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify) == CURLE_OK &&
-	              curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify * 2) == CURLE_OK &&
-	              curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 10000L) == CURLE_OK;
+				  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+				  curl_easy_setopt(easy, CURLOPT_USERAGENT, "belfry/" BELFRY_VERSION) == CURLE_OK &&
+				  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->error) == CURLE_OK &&
+				  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify) == CURLE_OK &&
+				  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify * 2) == CURLE_OK &&
+				  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 10000L) == CURLE_OK;
 	if (target->ca_file)
 		is_set = is_set && curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca_file) == CURLE_OK;
 	if (target->unix_path)
@@ -128,7 +128,7 @@ void http_client_destroy(struct http_client *client)
 	free(client);
 }
 
-static void slist_free_cleanup(struct curl_slist **list)
+static void curl_slist_free_all_cleanup(struct curl_slist **list)
 {
 	curl_slist_free_all(*list);
 }
@@ -158,9 +158,9 @@ static bool set_post(CURL *easy, const struct http_call *call, struct exchange *
 		return false;
 	if (call->is_chunked)
 		return curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
-		       curl_easy_setopt(easy, CURLOPT_READDATA, exchange) == CURLE_OK;
+			   curl_easy_setopt(easy, CURLOPT_READDATA, exchange) == CURLE_OK;
 	return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n) == CURLE_OK &&
-	       curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.n ? call->body.data : "") == CURLE_OK;
+		   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.n ? call->body.data : "") == CURLE_OK;
 }
 
 static bool set_call(struct exchange *exchange, struct curl_slist *fields)
@@ -168,10 +168,10 @@ static bool set_call(struct exchange *exchange, struct curl_slist *fields)
 	CURL *easy = exchange->client->easy;
 	curl_easy_reset(easy); /* keeps connections */
 	return set_target(exchange->client) && curl_easy_setopt(easy, CURLOPT_URL, exchange->call->url) == CURLE_OK &&
-	       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields) == CURLE_OK &&
-	       curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
-	       curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
-	       (!exchange->call->is_post || set_post(easy, exchange->call, exchange));
+		   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fields) == CURLE_OK &&
+		   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
+		   curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
+		   (!exchange->call->is_post || set_post(easy, exchange->call, exchange));
 }
 
 /* Until when to wait: the earlier of deadline and idleness. UINT64_MAX for ever. */
@@ -235,15 +235,13 @@ int http_client_run(struct http_client *client, const struct http_call *call, st
 {
 	*ret_answer = (struct http_answer){ .retry_after_ms = -1 };
 	uint64_t start_ns = clock_monotonic_ns();
-	struct exchange exchange = { .client = client,
-		                         .call = call,
-		                         .answer = ret_answer,
-		                         .unsent = call->body,
-		                         .last_byte_ns = start_ns };
-	__attribute__((cleanup(slist_free_cleanup))) struct curl_slist *fields = NULL;
+	struct exchange exchange = {
+		.client = client, .call = call, .answer = ret_answer, .unsent = call->body, .last_byte_ns = start_ns
+	};
+	CLEANUP(curl_slist_free_all) struct curl_slist *fields = NULL;
 	client->error[0] = '\0';
 	if (!make_fields(call, &fields) || !set_call(&exchange, fields) ||
-	    curl_multi_add_handle(client->multi, client->easy) != CURLM_OK)
+		curl_multi_add_handle(client->multi, client->easy) != CURLM_OK)
 		return -ENOMEM;
 	int r = transfer(&exchange);
 	(void)curl_multi_remove_handle(client->multi, client->easy);

@@ -27,7 +27,8 @@ struct http_call {
 	bool is_post;
 	struct span body;
 	bool is_chunked; /* in small pieces, its length unsaid */
-	/* Takes the body of a 200 as it arrives; anything but 0 ends the call, which returns it. NULL: it is kept in the answer. */
+	/* Takes the body of a 200 as it arrives; anything but 0 ends the call, which returns it. NULL: it is kept in the
+	 * answer. */
 	int (*on_body)(void *context, struct span bytes);
 	void *context;
 	int stop_fd;             /* readable: stop; -1 for none */
@@ -49,8 +50,9 @@ static inline void http_answer_finish_cleanup(struct http_answer *answer)
 }
 
 /*
- * 0 when the whole answer has come; what on_body said; -EINTR for stop_fd; -ETIME at the deadline; -ETIMEDOUT when idle; -EHOSTUNREACH
- * when there was no answer, or half of one (http_client_error() says why); -ENOMEM. ret_answer is to be finished in every case.
+ * 0 when the whole answer has come; what on_body said; -EINTR for stop_fd; -ETIME at the deadline; -ETIMEDOUT when
+ * idle; -EHOSTUNREACH when there was no answer, or half of one (http_client_error() says why); -ENOMEM. ret_answer is
+ * to be finished in every case.
  */
 int http_client_run(struct http_client *client, const struct http_call *call, struct http_answer *ret_answer) MUST_USE;
 

@@ -52,7 +52,7 @@ static int refuse_option(const struct command *command, struct span name, struct
 }
 
 static int add_value(struct invocation *invocation, const struct command_option *option, const char *text,
-                     struct buffer *message)
+					 struct buffer *message)
 {
 	if (!option->is_list)
 		for (size_t i = 0; i < invocation->n_values; i++)
@@ -89,7 +89,7 @@ static int take_option(struct invocation *invocation, const char *word, struct w
 }
 
 static int take_command(struct invocation *invocation, const struct command *const *known, const char *name,
-                        struct buffer *message)
+						struct buffer *message)
 {
 	struct nearest nearest = nearest_begin(span_text(name));
 	for (; *known; known++) {
@@ -118,7 +118,7 @@ static int take_operand(struct invocation *invocation, const char *word, struct 
 }
 
 static int take_word(struct invocation *invocation, const struct command *const *known, struct words *words,
-                     struct buffer *message)
+					 struct buffer *message)
 {
 	const char *word = *words->next++;
 	words->n--;
@@ -140,11 +140,11 @@ static int take_word(struct invocation *invocation, const struct command *const 
 }
 
 int invocation_parse(const struct command *const *known, int argc, char *const *argv, struct invocation *ret_invocation,
-                     struct buffer *message)
+					 struct buffer *message)
 {
 	struct words words = { .next = argv + (argc > 0), .n = argc > 0 ? (size_t)argc - 1 : 0 };
 	*ret_invocation = (struct invocation){ .values = calloc(words.n + 1, sizeof *ret_invocation->values),
-		                                   .operands = calloc(words.n + 1, sizeof *ret_invocation->operands) };
+										   .operands = calloc(words.n + 1, sizeof *ret_invocation->operands) };
 	if (!ret_invocation->values || !ret_invocation->operands)
 		return -ENOMEM;
 	while (words.n) {
@@ -201,7 +201,7 @@ const char *invocation_config_path(const struct invocation *invocation)
 }
 
 int invocation_u64(const struct invocation *invocation, const char *name, uint64_t min, uint64_t max,
-                   uint64_t *ret_value)
+				   uint64_t *ret_value)
 {
 	const char *text = invocation_value(invocation, name);
 	uint64_t value;
@@ -209,7 +209,7 @@ int invocation_u64(const struct invocation *invocation, const char *name, uint64
 		return CLI_OK;
 	if (!span_to_u64(span_text(text), max, &value) || value < min) {
 		output_complain("--%s is \"%s\"; it takes a whole number from %llu to %llu", name, text,
-		                (unsigned long long)min, (unsigned long long)max);
+						(unsigned long long)min, (unsigned long long)max);
 		return CLI_E_USAGE;
 	}
 	*ret_value = value;
@@ -221,7 +221,7 @@ static bool parse_duration(struct span text, int64_t *ret_ms)
 	static const struct {
 		const char *unit;
 		int64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+	} units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 	size_t n_digits = 0;
 	uint64_t value;
 	while (n_digits < text.n && text.data[n_digits] >= '0' && text.data[n_digits] <= '9')
@@ -241,7 +241,7 @@ int invocation_duration_ms(const struct invocation *invocation, const char *name
 	const char *text = invocation_value(invocation, name);
 	if (!text || parse_duration(span_text(text), ret_ms))
 		return CLI_OK;
-	output_complain("--%s is \"%s\"; it takes a number with its unit: 500ms, 90s, 15m, 1h, 7d", name, text);
+	output_complain("--%s is \"%s\"; it takes a time, as 500ms, 90s, 15m, 1h, 7d", name, text);
 	return CLI_E_USAGE;
 }
 

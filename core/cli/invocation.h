@@ -35,7 +35,7 @@ struct invocation {
 
 /* CLI_OK; CLI_E_USAGE with a sentence in `message`; -ENOMEM. The caller finishes the invocation in every case. */
 int invocation_parse(const struct command *const *known, int argc, char *const *argv, struct invocation *ret_invocation,
-                     struct buffer *message) MUST_USE;
+					 struct buffer *message) MUST_USE;
 void invocation_finish(struct invocation *invocation);
 static inline void invocation_finish_cleanup(struct invocation *invocation)
 {
@@ -60,10 +60,11 @@ const char *invocation_config_path(const struct invocation *invocation);
  * is not what it should be.
  */
 int invocation_u64(const struct invocation *invocation, const char *name, uint64_t min, uint64_t max,
-                   uint64_t *ret_value) MUST_USE;
-/* "90s", "15m", "1h", "7d", "500ms" */
+				   uint64_t *ret_value) MUST_USE;
+/* "90s", "15m", "1h", "7d", "500ms"; a bare number is seconds. */
 int invocation_duration_ms(const struct invocation *invocation, const char *name, int64_t *ret_ms) MUST_USE;
 /* "name=value"; index < invocation_count(). */
-int invocation_tag_at(const struct invocation *invocation, const char *name, size_t index, struct tag *ret_tag) MUST_USE;
+int invocation_tag_at(const struct invocation *invocation, const char *name, size_t index,
+					  struct tag *ret_tag) MUST_USE;
 
 #endif

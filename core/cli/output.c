@@ -39,7 +39,8 @@ int output_line(struct span line)
 
 int output_json_new(json_t *value)
 {
-	CLEANUP(free) char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	CLEANUP(free)
+	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15)) : NULL;
 	json_decref(value);
 	return text ? output_line(span_text(text)) : -ENOMEM;
 }

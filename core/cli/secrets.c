@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/secrets.h"
 
-#include "cli/file.h"
+#include "cli/input.h"
 #include "cli/output.h"
 #include "wire/digest.h"
 
@@ -48,7 +48,7 @@ int secret_file_read(const char *path, size_t max_bytes, struct buffer *ret_secr
 	CLEANUP(secret_buffer_finish) struct buffer bytes = BUFFER_INIT;
 	if (!buffer_reserve(&bytes, max_bytes + 65536)) /* in one piece: growing would leave copies behind */
 		return -ENOMEM;
-	int r = file_read(path, max_bytes, &bytes);
+	int r = input_read(path, max_bytes, &bytes);
 	if (r < 0) {
 		output_complain("%s: %s", path, strerrordesc_np(-r));
 		return r == -ENOMEM ? r : CLI_E_IO;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The secrets that a command signs or checks with: from files that the command line names, from BELFRY_SECRET, or from the
- * configuration, in this order of preference. Never from the command line itself, where `ps` shows them.
+ * The secrets that a command signs or checks with: from files that the command line names, from BELFRY_SECRET, or from
+ * the configuration, in this order of preference. Never from the command line itself, where `ps` shows them.
  */
 #ifndef CLI_SECRETS_H
 #define CLI_SECRETS_H
@@ -27,7 +27,7 @@ static inline void secrets_finish_cleanup(struct secrets *secrets)
 bool secrets_are_given(const struct invocation *invocation);
 /* source may be NULL if secrets_are_given(). CLI_OK; CLI_E_IO or CLI_E_USAGE, told; -ENOMEM. */
 int secrets_read(const struct invocation *invocation, const struct config_source *source,
-                 struct secrets *ret_secrets) MUST_USE;
+				 struct secrets *ret_secrets) MUST_USE;
 
 /* One secret in a file, without the newline that editors put at its end; the caller wipes and frees *ret_secret.
  * CLI_OK; CLI_E_IO, told; -ENOMEM. */

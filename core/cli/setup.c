@@ -51,7 +51,7 @@ static int complain_source(const struct config *config, const char *name)
 }
 
 int setup_source(const struct invocation *invocation, const struct config *config,
-                 const struct config_source **ret_source)
+				 const struct config_source **ret_source)
 {
 	const char *name = invocation_value(invocation, "source");
 	const struct config_source *source = NULL;
@@ -74,7 +74,7 @@ static bool is_unsigned_tag(const struct config_source *source, struct span name
 }
 
 static int read_tags(const struct invocation *invocation, const struct config_source *source,
-                     struct tag ret_tags[static TAGS_MAX_COUNT], size_t *ret_n)
+					 struct tag ret_tags[static TAGS_MAX_COUNT], size_t *ret_n)
 {
 	size_t n = invocation_count(invocation, "tag");
 	if (n > TAGS_MAX_COUNT) {
@@ -87,8 +87,8 @@ static int read_tags(const struct invocation *invocation, const struct config_so
 			return r;
 		if (source->n_tag_keys == 0 && !is_unsigned_tag(source, ret_tags[i].name)) {
 			output_complain("source \"%s\" has no key to sign tags with: give it tags.keys, or name \"%.*s\" in "
-			                "unsigned_tags",
-			                source->name, SPAN_PRINTF(ret_tags[i].name));
+							"unsigned_tags",
+							source->name, SPAN_PRINTF(ret_tags[i].name));
 			return CLI_E_USAGE;
 		}
 	}
@@ -96,14 +96,14 @@ static int read_tags(const struct invocation *invocation, const struct config_so
 	return CLI_OK;
 }
 
-static int create_checker(const struct config_source *source, struct tag_checker **ret_checker)
+int setup_tag_checker(const struct config_source *source, struct tag_checker **ret_checker)
 {
 	struct span keys[TAGS_MAX_KEYS];
 	size_t n_keys = source->n_tag_keys < TAGS_MAX_KEYS ? source->n_tag_keys : TAGS_MAX_KEYS;
 	for (size_t i = 0; i < n_keys; i++)
 		keys[i] = span_of(source->tag_keys[i].data, source->tag_keys[i].n);
 	return tag_checker_create(span_text(source->name), keys, n_keys, (const char *const *)source->unsigned_tags,
-	                          source->n_unsigned_tags, ret_checker);
+							  source->n_unsigned_tags, ret_checker);
 }
 
 int setup_add_tags(const struct invocation *invocation, const struct config_source *source, struct buffer *query)
@@ -114,12 +114,19 @@ int setup_add_tags(const struct invocation *invocation, const struct config_sour
 	int r = read_tags(invocation, source, tags, &n_tags);
 	if (r != CLI_OK || n_tags == 0)
 		return r;
-	r = create_checker(source, &checker);
+	r = setup_tag_checker(source, &checker);
+	if (r == -EINVAL) {
+		output_complain("source \"%s\": a key for tags has fewer than %d bytes, or a name in unsigned_tags is none",
+						source->name, TAGS_MIN_KEY_BYTES);
+		return CLI_E_CONFIG;
+	}
 	if (r == 0)
 		r = tag_checker_write(checker, tags, n_tags, query);
 	if (r == TAGS_E_MALFORMED) {
-		output_complain("a tag's name may stand once, has at most %d bytes (its value %d), is UTF-8, and is not \"sig\"",
-		                TAGS_MAX_NAME_BYTES, TAGS_MAX_VALUE_BYTES);
+		output_complain(
+			"a tag's name is 1 to %d of A-Z a-z 0-9 _ . - and stands once (\"sig\" is none), its value has at most "
+			"%d bytes of UTF-8",
+			TAGS_MAX_NAME_BYTES, TAGS_MAX_VALUE_BYTES);
 		return CLI_E_USAGE;
 	}
 	return r;

@@ -68,8 +68,8 @@ static int dispatch(struct sse *sse, message_function on_message, void *context)
 	set(&sse->last_id, buffer_span(&sse->id));
 	if (sse->data.n) {
 		struct sse_message message = { .id = buffer_span(&sse->last_id),
-			                           .event = sse->event.n ? buffer_span(&sse->event) : SPAN("message"),
-			                           .data = span_of(sse->data.data, sse->data.n - 1) };
+									   .event = sse->event.n ? buffer_span(&sse->event) : SPAN("message"),
+									   .data = span_of(sse->data.data, sse->data.n - 1) };
 		r = on_message(context, &message);
 	}
 	sse->data.n = sse->event.n = 0;

@@ -34,9 +34,9 @@ static inline void sse_finish_cleanup(struct sse *sse)
 	sse_finish(sse);
 }
 
-/* Calls on_message for every message that these bytes complete. If that returns anything but 0, the rest of the bytes is
- * dropped and the value returned. 0; -EMSGSIZE beyond SSE_MAX_BYTES; -ENOMEM. */
+/* Calls on_message for every message that these bytes complete. If that returns anything but 0, the rest of the bytes
+ * is dropped and the value returned. 0; -EMSGSIZE beyond SSE_MAX_BYTES; -ENOMEM. */
 int sse_read(struct sse *sse, struct span bytes, int (*on_message)(void *context, const struct sse_message *message),
-             void *context) MUST_USE;
+			 void *context) MUST_USE;
 
 #endif

@@ -48,7 +48,7 @@ static struct span host_of(const char *url)
 }
 
 static int describe_ip(const struct config_listener *listener, const char *public_url, const char *path,
-                       struct target *target)
+					   struct target *target)
 {
 	const char *scheme = listener->has_tls ? "https" : "http";
 	const char *host = reachable_host(listener->address.host);
@@ -60,28 +60,28 @@ static int describe_ip(const struct config_listener *listener, const char *publi
 		return -ENOMEM;
 	if (name.n == 0)
 		return asprintf(&target->url, "%s://%.*s%s", scheme, SPAN_PRINTF(buffer_span(&authority)), path) < 0 ? -ENOMEM
-		                                                                                                     : CLI_OK;
+																											 : CLI_OK;
 	if (asprintf(&target->url, "%s://%.*s:%u%s", scheme, SPAN_PRINTF(name), listener->address.port, path) < 0 ||
-	    asprintf(&target->connect_to, "::%.*s", SPAN_PRINTF(buffer_span(&authority))) < 0)
+		asprintf(&target->connect_to, "::%.*s", SPAN_PRINTF(buffer_span(&authority))) < 0)
 		return -ENOMEM;
 	return CLI_OK;
 }
 
 static int describe_unix(const struct config_listener *listener, const char *public_url, const char *path,
-                         struct target *target)
+						 struct target *target)
 {
 	struct span name = host_of(public_url);
 	if (name.n == 0)
 		name = SPAN("localhost");
 	target->unix_path = strdup(listener->address.path);
 	if (!target->unix_path ||
-	    asprintf(&target->url, "%s://%.*s%s", listener->has_tls ? "https" : "http", SPAN_PRINTF(name), path) < 0)
+		asprintf(&target->url, "%s://%.*s%s", listener->has_tls ? "https" : "http", SPAN_PRINTF(name), path) < 0)
 		return -ENOMEM;
 	return CLI_OK;
 }
 
 static int describe_listener(const struct config_listener *listener, const char *public_url, const char *path,
-                             struct target *target)
+							 struct target *target)
 {
 	target->is_local = true;
 	if (listener->address.kind == CONFIG_ADDRESS_UNIX)
@@ -100,10 +100,11 @@ static int describe_url(const char *url, struct target *target)
 }
 
 int target_find(const struct invocation *invocation, const struct config *config, enum target_role role,
-                const char *public_url, const char *path, struct target *ret_target)
+				const char *public_url, const char *path, struct target *ret_target)
 {
-	CLEANUP(target_finish) struct target target = { .ca_file = invocation_value(invocation, "cacert"),
-		                                            .is_insecure = invocation_has(invocation, "insecure") };
+	CLEANUP(target_finish)
+	struct target target = { .ca_file = invocation_value(invocation, "cacert"),
+							 .is_insecure = invocation_has(invocation, "insecure") };
 	const char *url = invocation_value(invocation, "url");
 	const struct config_listener *listener = config && !url ? find_listener(config, role) : NULL;
 	int r;
@@ -113,7 +114,7 @@ int target_find(const struct invocation *invocation, const struct config *config
 		r = describe_listener(listener, public_url, path, &target);
 	} else {
 		output_complain("the configuration has no listener for %s at an address known beforehand; say where with --url",
-		                role == TARGET_SOURCES ? "sources" : "subscribers");
+						role == TARGET_SOURCES ? "sources" : "subscribers");
 		r = CLI_E_USAGE;
 	}
 	if (r != CLI_OK)

@@ -7,10 +7,10 @@
 #include "config/config.h"
 
 struct target {
-	char *url;        /* without query */
-	char *unix_path;  /* the socket, if it is one */
-	char *connect_to; /* where to connect whatever host the URL names, in curl's words; NULL: there */
-	bool is_local;    /* a listener of ours: never by way of a proxy */
+	char *url;           /* without query */
+	char *unix_path;     /* the socket, if it is one */
+	char *connect_to;    /* where to connect whatever host the URL names, in curl's words; NULL: there */
+	bool is_local;       /* a listener of ours: never by way of a proxy */
 	const char *ca_file; /* borrowed from the invocation */
 	bool is_insecure;
 };
@@ -18,12 +18,13 @@ struct target {
 enum target_role { TARGET_SOURCES, TARGET_SUBSCRIBERS };
 
 /*
- * The first listener that serves this role. public_url gives the host name that its certificate should be for; NULL: its address.
+ * The first listener that serves this role. public_url gives the host name that its certificate should be for; NULL:
+ * its address.
  * --insecure and --cacert are taken from the invocation, and --url wins over everything (then config may be NULL).
  * CLI_OK; CLI_E_USAGE, told; -ENOMEM.
  */
 int target_find(const struct invocation *invocation, const struct config *config, enum target_role role,
-                const char *public_url, const char *path, struct target *ret_target) MUST_USE;
+				const char *public_url, const char *path, struct target *ret_target) MUST_USE;
 void target_finish(struct target *target);
 static inline void target_finish_cleanup(struct target *target)
 {

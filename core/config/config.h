@@ -18,7 +18,7 @@
 struct secret {
 	char *data;
 	size_t n;
-	const char *origin; /* "file /etc/belfry/secrets/cronofy": for messages; never the bytes */
+	char *origin; /* "file /etc/belfry/secrets/cronofy": for messages; never the bytes */
 };
 
 enum config_address_kind { CONFIG_ADDRESS_IP, CONFIG_ADDRESS_UNIX, CONFIG_ADDRESS_SYSTEMD };
@@ -69,8 +69,9 @@ struct config_subscribers {
 	size_t n_keys;
 	char *jwks_url; /* NULL if not given */
 	int64_t jwks_refresh_ms;
-	char *issuer, *audience; /* NULL if not checked */
-	bool anonymous;
+	char *issuer, *audience;    /* NULL if not checked */
+	bool anonymous;             /* anybody may subscribe to everything; tokens are not looked at */
+	bool anonymous_anywhere;    /* also where others than this machine can connect */
 	int64_t ping_ms;            /* a position message and a protocol ping this often */
 	int64_t auth_timeout_ms;    /* from the upgrade to a valid token */
 	int64_t stalled_timeout_ms; /* no byte went out */
@@ -125,7 +126,7 @@ int config_load(const char *path, struct complaints *complaints, struct config *
 void config_destroy(struct config *config);
 CLEANUP_DEFINE(struct config, config_destroy)
 
-/* The source with this name or this path; NULL if there is none. */
+/* The source with this name; NULL if there is none. */
 const struct config_source *config_source_by_name(const struct config *config, struct span name);
 
 #endif

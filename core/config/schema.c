@@ -1,1 +1,482 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/schema.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static void *field_at(void *object, size_t offset)
+{
+	return (char *)object + offset;
+}
+
+/* --- complaints --- */
+
+void schema_complain(struct schema_reader *reader, bool is_warning, const struct option *option,
+					 const struct yaml_node *node, const char *format, ...)
+{
+	CLEANUP(free) char *message = NULL;
+	va_list arguments;
+	va_start(arguments, format);
+	if (vasprintf(&message, format, arguments) < 0)
+		message = NULL;
+	va_end(arguments);
+	if (message)
+		yaml_complain(reader->complaints, is_warning, node, "%s: %s", option->key, message);
+	else
+		reader->failed = true;
+}
+
+/* The message is a whole one, "KEY: " included. */
+static void complain_and_finish(struct schema_reader *reader, const struct yaml_node *node, struct buffer *message)
+{
+	CLEANUP(free) char *text = buffer_steal_text(message);
+	if (text)
+		yaml_complain(reader->complaints, false, node, "%s", text);
+	else
+		reader->failed = true;
+}
+
+static void add_names(struct buffer *b, const char *const *names, const char *last_separator)
+{
+	for (size_t i = 0; names[i]; i++) {
+		if (i)
+			buffer_add_text(b, names[i + 1] ? ", " : last_separator);
+		buffer_add_text(b, names[i]);
+	}
+}
+
+static void add_entry_range(struct buffer *b, const struct option *option)
+{
+	if (option->least > 1 || (option->least && option->most > 1))
+		buffer_add_printf(b, " of %ju to %ju entries", (uintmax_t)option->least, (uintmax_t)option->most);
+	else if (option->most)
+		buffer_add_printf(b, " of at most %ju entries", (uintmax_t)option->most);
+}
+
+static void add_number_range(struct buffer *b, const struct option *option)
+{
+	buffer_add_text(b, " from ");
+	value_add_number(b, option->type->units, option->least);
+	buffer_add_text(b, " to ");
+	value_add_number(b, option->type->units, option->most);
+}
+
+static const char *example_of(const struct option *option)
+{
+	return option->example ? option->example : option->fallback;
+}
+
+/* A list's example is that of an entry, in brackets. */
+static void add_example(struct buffer *b, const struct option *option)
+{
+	buffer_add_printf(b, option->type == &option_list ? "[%s]" : "%s", example_of(option));
+}
+
+/* "write a duration from 5s to 5m, for example 25s" */
+static void add_wish(struct buffer *b, const struct option *option)
+{
+	buffer_add_text(b, "; write ");
+	if (option->word)
+		buffer_add_printf(b, "%s or ", option->word);
+	buffer_add_text(b, option->type->what);
+	if (option->names)
+		add_names(b, option->names, " or ");
+	if (option->type->units)
+		add_number_range(b, option);
+	if (option->entry)
+		add_entry_range(b, option);
+	if (example_of(option) && !option->names && option->type != &option_boolean) {
+		buffer_add_text(b, ", for example ");
+		add_example(b, option);
+	}
+}
+
+void schema_refuse_kind(struct schema_reader *reader, const struct option *option, const struct yaml_node *node)
+{
+	static const char *const found[] = { [YAML_KIND_NOTHING] = "nothing",
+										 [YAML_KIND_TEXT] = "plain text",
+										 [YAML_KIND_LIST] = "a list",
+										 [YAML_KIND_MAP] = "a map" };
+	struct buffer message = BUFFER_INIT;
+	if (node->kind == YAML_KIND_BROKEN)
+		return;
+	buffer_add_printf(&message, "%s: found %s", option->key, found[node->kind]);
+	add_wish(&message, option);
+	complain_and_finish(reader, node, &message);
+}
+
+/* Long text is cut; a URL with a user in it has a password there, too. */
+static void add_quoted(struct buffer *b, const char *text)
+{
+	struct span shown = span_text(text);
+	if (strstr(text, "://") && strchr(text, '@'))
+		shown = SPAN("...");
+	if (shown.n > 80)
+		shown.n = 80;
+	buffer_add_json(b, shown);
+}
+
+void schema_refuse_text(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						const char *problem)
+{
+	struct buffer message = BUFFER_INIT;
+	buffer_add_printf(&message, "%s: ", option->key);
+	add_quoted(&message, node->text);
+	buffer_add_printf(&message, " %s", problem);
+	add_wish(&message, option);
+	complain_and_finish(reader, node, &message);
+}
+
+char *schema_copy(struct schema_reader *reader, const char *text)
+{
+	char *copy = span_dup(span_text(text));
+	if (!copy)
+		reader->failed = true;
+	return copy;
+}
+
+/* --- scalars --- */
+
+static bool expect_kind(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						enum yaml_kind kind)
+{
+	if (node->kind != kind)
+		schema_refuse_kind(reader, option, node);
+	return node->kind == kind;
+}
+
+static void read_text(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+					  void *field)
+{
+	if (!expect_kind(reader, option, node, YAML_KIND_TEXT))
+		return;
+	const char *problem = option->type->check(span_text(node->text));
+	if (problem)
+		schema_refuse_text(reader, option, node, problem);
+	else
+		*(char **)field = schema_copy(reader, node->text);
+}
+
+static void release_text(const struct option *option, void *field)
+{
+	(void)option;
+	free(*(char **)field);
+	*(char **)field = NULL;
+}
+
+static void read_boolean(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						 void *field)
+{
+	if (!expect_kind(reader, option, node, YAML_KIND_TEXT))
+		return;
+	bool is_true = strcmp(node->text, "true") == 0;
+	if (is_true || strcmp(node->text, "false") == 0)
+		*(bool *)field = is_true;
+	else
+		schema_refuse_text(reader, option, node, "is neither");
+}
+
+static void refuse_number(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						  int outcome)
+{
+	char problem[64];
+	(void)snprintf(problem, sizeof problem, "is not %s", option->type->what);
+	if (outcome == VALUE_E_UNIT)
+		schema_complain(reader, false, option, node, "\"%.20s\" has no unit; write a unit: %s", node->text,
+						example_of(option));
+	else
+		schema_refuse_text(reader, option, node, outcome == VALUE_E_RANGE ? "is out of range" : problem);
+}
+
+static void read_number(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	if (!expect_kind(reader, option, node, YAML_KIND_TEXT))
+		return;
+	uint64_t value = 0;
+	int outcome = VALUE_OK;
+	if (!option->word || strcmp(node->text, option->word) != 0) {
+		outcome = value_read_number(span_text(node->text), option->type->units, &value);
+		if (outcome == VALUE_OK && (value < option->least || value > option->most))
+			outcome = VALUE_E_RANGE;
+	}
+	if (outcome)
+		refuse_number(reader, option, node, outcome);
+	else
+		*(uint64_t *)field = value; /* below 2^63: the same for int64_t */
+}
+
+static void read_choice(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	if (!expect_kind(reader, option, node, YAML_KIND_TEXT))
+		return;
+	for (unsigned i = 0; option->names[i]; i++)
+		if (strcmp(option->names[i], node->text) == 0) {
+			*(unsigned *)field = i;
+			return;
+		}
+	schema_refuse_text(reader, option, node, "is not known");
+}
+
+/* --- groups --- */
+
+#define MAX_KEY_BYTES 40
+
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+	return least < c ? least : c;
+}
+
+/* How many characters must be put in, taken out, changed or swapped with their neighbour. */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+	size_t rows[3][MAX_KEY_BYTES + 1];
+	if (n > MAX_KEY_BYTES || m > MAX_KEY_BYTES)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= m; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *twice_above = rows[(i + 1) % 3];
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			row[j] = least_of(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least_of(row[j], twice_above[j - 2] + 1, SIZE_MAX);
+		}
+	}
+	return rows[n % 3][m];
+}
+
+/* The known key that is so near that it may have been meant; NULL if there is none. */
+static const char *nearest_key(const struct option *options, const char *key)
+{
+	const char *nearest = NULL;
+	size_t least = strlen(key) / 4 + 2; /* exclusive: one change in short words, more in longer ones */
+	for (; options->key; options++) {
+		size_t distance = edit_distance(key, options->key);
+		if (distance < least) {
+			least = distance;
+			nearest = options->key;
+		}
+	}
+	return nearest;
+}
+
+static void refuse_key(struct schema_reader *reader, const struct option *options, const struct yaml_node *key)
+{
+	struct buffer message = BUFFER_INIT;
+	const char *nearest = nearest_key(options, key->text);
+	buffer_add_text(&message, "unknown key ");
+	add_quoted(&message, key->text);
+	if (nearest)
+		buffer_add_printf(&message, "; did you mean \"%s\"?", nearest);
+	for (const struct option *option = options; !nearest && option->key; option++)
+		buffer_add_printf(&message, "%s%s", option == options ? "; known here: " : ", ", option->key);
+	complain_and_finish(reader, key, &message);
+}
+
+static void read_default(struct schema_reader *reader, const struct option *option, void *field)
+{
+	static const struct yaml_file nowhere = { .name = "default" };
+	CLEANUP(free) char *text = schema_copy(reader, option->fallback);
+	struct yaml_node node = { .kind = YAML_KIND_TEXT, .file = &nowhere, .text = text };
+	if (text)
+		option->type->read(reader, option, &node, field);
+}
+
+static void read_options(struct schema_reader *reader, const struct option *options, const struct yaml_node *map,
+						 void *object);
+
+static void refuse_absence(struct schema_reader *reader, const struct option *option, const struct yaml_node *map)
+{
+	struct buffer message = BUFFER_INIT;
+	buffer_add_printf(&message, "\"%s\" is missing (%s); write for example %s: ", option->key, option->help,
+					  option->key);
+	add_example(&message, option);
+	complain_and_finish(reader, map, &message);
+}
+
+static void read_absent(struct schema_reader *reader, const struct option *option, const struct yaml_node *map,
+						void *object)
+{
+	void *field = field_at(object, option->offset);
+	if (option->is_required && map)
+		refuse_absence(reader, option, map);
+	else if (option->fallback)
+		read_default(reader, option, field);
+	else if (option->type == &option_group)
+		read_options(reader, option->options, NULL, field);
+}
+
+/* map may be NULL: then nothing is there, and nothing is missing. */
+static void read_options(struct schema_reader *reader, const struct option *options, const struct yaml_node *map,
+						 void *object)
+{
+	for (const struct option *option = options; option->key; option++) {
+		const struct yaml_node *node = yaml_get(map, option->key);
+		if (!node)
+			read_absent(reader, option, map, object);
+		else if (node->kind != YAML_KIND_BROKEN)
+			option->type->read(reader, option, node, field_at(object, option->offset));
+	}
+	for (size_t i = 0; map && i < map->n_entries; i++) {
+		const struct option *option = options;
+		while (option->key && strcmp(option->key, map->entries[i].key->text) != 0)
+			option++;
+		if (!option->key)
+			refuse_key(reader, options, map->entries[i].key);
+	}
+}
+
+/* A group whose options are all commented out is nothing to YAML, and an empty map to us. */
+static void read_group(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+					   void *field)
+{
+	if (node->kind == YAML_KIND_NOTHING || expect_kind(reader, option, node, YAML_KIND_MAP))
+		read_options(reader, option->options, node, field);
+}
+
+static void release_group(const struct option *option, void *field)
+{
+	schema_release(option->options, field);
+}
+
+/* --- lists and maps of named things --- */
+
+/* From the pointer's field to the count's: both stand in the same object. */
+static size_t *count_of(const struct option *option, void *field)
+{
+	return (size_t *)(void *)((char *)field - option->offset + option->count_offset);
+}
+
+/* What one entry is, in the words of an option. */
+static struct option entry_option(const struct option *option)
+{
+	return (struct option){ .key = option->key,
+							.type = option->entry,
+							.example = option->type == &option_list ? option->example : NULL,
+							.names = option->names,
+							.options = option->options };
+}
+
+/* Room for one zeroed entry for each of the node's; false if there cannot be, or need not be. */
+static bool make_entries(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						 void *field)
+{
+	struct buffer message = BUFFER_INIT;
+	if (node->n_entries < option->least || node->n_entries > option->most) {
+		buffer_add_printf(&message, "%s: found %zu entries", option->key, node->n_entries);
+		add_wish(&message, option);
+		complain_and_finish(reader, node, &message);
+		return false;
+	}
+	if (node->n_entries == 0)
+		return false;
+	*(void **)field = calloc(node->n_entries, option->entry_bytes);
+	if (!*(void **)field)
+		reader->failed = true;
+	else
+		*count_of(option, field) = node->n_entries;
+	return !reader->failed;
+}
+
+static void read_list(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+					  void *field)
+{
+	if (!expect_kind(reader, option, node, YAML_KIND_LIST) || !make_entries(reader, option, node, field))
+		return;
+	struct option entry = entry_option(option);
+	for (size_t i = 0; i < node->n_entries; i++)
+		if (node->entries[i].value->kind != YAML_KIND_BROKEN)
+			entry.type->read(reader, &entry, node->entries[i].value,
+							 field_at(*(void **)field, i * option->entry_bytes));
+}
+
+static void read_name(struct schema_reader *reader, const struct option *option, const struct yaml_node *key,
+					  char **ret_name)
+{
+	const char *problem = value_check_name(span_text(key->text));
+	if (!problem) {
+		*ret_name = schema_copy(reader, key->text);
+		return;
+	}
+	struct buffer message = BUFFER_INIT;
+	buffer_add_printf(&message, "%s: the name ", option->key);
+	add_quoted(&message, key->text);
+	buffer_add_printf(&message, " %s", problem);
+	complain_and_finish(reader, key, &message);
+}
+
+static void read_named(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+					   void *field)
+{
+	if (!expect_kind(reader, option, node, YAML_KIND_MAP) || !make_entries(reader, option, node, field))
+		return;
+	struct option entry = entry_option(option);
+	for (size_t i = 0; i < node->n_entries; i++) {
+		void *object = field_at(*(void **)field, i * option->entry_bytes);
+		read_name(reader, option, node->entries[i].key, object);
+		entry.key = node->entries[i].key->text;
+		if (node->entries[i].value->kind != YAML_KIND_BROKEN)
+			entry.type->read(reader, &entry, node->entries[i].value, object);
+	}
+}
+
+static void release_list(const struct option *option, void *field)
+{
+	struct option entry = entry_option(option);
+	size_t *n = count_of(option, field);
+	for (size_t i = 0; i < *n && entry.type->release; i++)
+		entry.type->release(&entry, field_at(*(void **)field, i * option->entry_bytes));
+	free(*(void **)field);
+	*(void **)field = NULL;
+	*n = 0;
+}
+
+static void release_named(const struct option *option, void *field)
+{
+	for (size_t i = 0; i < *count_of(option, field); i++)
+		free(*(char **)field_at(*(void **)field, i * option->entry_bytes));
+	release_list(option, field);
+}
+
+/* --- the types --- */
+
+#define TEXT_TYPE(name, ...)                                                    \
+	{                                                                           \
+		.what = (name), .read = read_text, .release = release_text, __VA_ARGS__ \
+	}
+
+const struct option_type option_text = TEXT_TYPE("one line of text", .check = value_check_text);
+const struct option_type option_path = TEXT_TYPE("an absolute path", .check = value_check_path);
+const struct option_type option_request_path = TEXT_TYPE("the path of a URL", .check = value_check_request_path);
+const struct option_type option_url = TEXT_TYPE("a URL", .check = value_check_url);
+const struct option_type option_public_url = TEXT_TYPE("a URL", .check = value_check_public_url);
+const struct option_type option_origin = TEXT_TYPE("scheme://host or scheme://host:port", .check = value_check_origin);
+const struct option_type option_boolean = { .what = "true or false", .read = read_boolean };
+const struct option_type option_integer = { .what = "a whole number", .read = read_number, .units = value_plain };
+const struct option_type option_duration = { .what = "a duration", .read = read_number, .units = value_durations };
+const struct option_type option_size = { .what = "a size", .read = read_number, .units = value_sizes };
+const struct option_type option_choice = { .what = "", .read = read_choice };
+const struct option_type option_group = { .what = "a map of options", .read = read_group, .release = release_group };
+const struct option_type option_list = { .what = "a list", .read = read_list, .release = release_list };
+const struct option_type option_named = { .what = "a map of names", .read = read_named, .release = release_named };
+
+int schema_read(const struct option *options, const struct yaml_node *map, struct complaints *complaints,
+				void *ret_object)
+{
+	struct schema_reader reader = { .complaints = complaints };
+	read_options(&reader, options, map, ret_object);
+	return reader.failed || complaints->failed ? -ENOMEM : 0;
+}
+
+void schema_release(const struct option *options, void *object)
+{
+	for (; options->key; options++)
+		if (options->type->release)
+			options->type->release(options, field_at(object, options->offset));
+}

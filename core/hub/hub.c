@@ -1,34 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hub/hub.h"
-
-#include "hub/ring.h"
+#include "hub/internal.h"
 
 #include <errno.h>
 #include <utlist.h>
-
-/* Members whose cursors are at most this far apart share a page of the journal. */
-#define SHARED_PAGE_SPAN 4096
-/* More interests than this are not told apart in one question: then the page has everything. */
-#define MAX_READ_FILTERS 64
-#define MAX_PAGE_EVENTS 256
-#define MAX_PAGE_BYTES (1u << 20)
-
-struct hub {
-	struct hub_options options;
-	uint64_t head;
-	struct interest_index *index;
-	struct ring *ring;
-	struct interest *due;   /* interests with visits left */
-	struct member *ready;   /* behind, able to take more */
-	struct member *waiting; /* for a page */
-	bool is_reading;
-	struct interest **reading; /* references: the page under way uses their filters */
-	size_t n_reading, max_reading;
-	struct filter *read_filters; /* shallow: the interests' own */
-	size_t max_read_filters;
-	struct hub_frames frames; /* scratch */
-	uint64_t n_delivered;
-};
 
 int hub_create(const struct hub_options *options, struct hub **ret_hub)
 {
@@ -46,19 +20,11 @@ int hub_create(const struct hub_options *options, struct hub **ret_hub)
 	return 0;
 }
 
-static void release_read(struct hub *hub)
-{
-	for (size_t i = 0; i < hub->n_reading; i++)
-		interest_put(hub->index, hub->reading[i]);
-	hub->n_reading = 0;
-	hub->is_reading = false;
-}
-
 void hub_destroy(struct hub *hub)
 {
 	if (!hub)
 		return;
-	release_read(hub);
+	hub_release_read(hub);
 	ring_destroy(hub->ring);
 	interest_index_destroy(hub->index);
 	free(hub->reading);
@@ -76,9 +42,9 @@ uint64_t hub_head(const struct hub *hub)
 	return hub->head;
 }
 
-/* --- frames for one member ------------------------------------------------------------------------------------- */
+/* --- frames for one member ---------------------------------------------------------------------------- */
 
-static void frames_add(struct hub_frames *frames, struct batch *batch, const struct batch_entry *entry)
+void hub_frames_add(struct hub_frames *frames, struct batch *batch, const struct batch_entry *entry)
 {
 	frames->entries[frames->n] = entry;
 	frames->batches[frames->n++] = batch;
@@ -94,15 +60,14 @@ static void frames_add(struct hub_frames *frames, struct batch *batch, const str
 		frames->pieces[frames->n_pieces++] = (struct iovec){ start.plain, entry->frame.n };
 }
 
-static void frames_clear(struct hub_frames *frames)
+void hub_frames_clear(struct hub_frames *frames)
 {
 	frames->n = 0;
 	frames->n_pieces = 0;
 	frames->n_bytes = 0;
 }
 
-/* Hands the gathered frames over. False if the member's socket is full: then *cursor is the last frame it took. */
-static bool deliver(struct hub *hub, struct member *member, int fd, uint64_t *cursor)
+bool hub_give(struct hub *hub, struct member *member, int fd, uint64_t *cursor)
 {
 	bool is_full = false;
 	if (hub->frames.n == 0)
@@ -117,7 +82,7 @@ static bool deliver(struct hub *hub, struct member *member, int fd, uint64_t *cu
 /* --- where members are ----------------------------------------------------------------------------------------- */
 
 /* Behind, and able to take more: what the ring does not have comes from the journal. */
-static void set_behind(struct hub *hub, struct member *member)
+void hub_set_behind(struct hub *hub, struct member *member)
 {
 	if (member->n_newest == 0 && member->cursor >= ring_floor(hub->ring)) {
 		member->state = MEMBER_READY;
@@ -238,17 +203,17 @@ static void detach(struct hub *hub, struct member *member)
 	}
 }
 
-static void fail(struct hub *hub, struct member *member)
+void hub_fail_member(struct hub *hub, struct member *member)
 {
 	hub_leave(hub, member);
 	hub->options.fail(member->owner);
 }
 
-static void set_live(struct hub *hub, struct member *member)
+void hub_set_live(struct hub *hub, struct member *member)
 {
 	if (slot_add(hub, member) < 0) {
 		member->state = MEMBER_BLOCKED; /* on no list */
-		fail(hub, member);
+		hub_fail_member(hub, member);
 	}
 }
 
@@ -270,7 +235,7 @@ int hub_join(struct hub *hub, struct member *member, const struct filter *const 
 	if (before == MEMBER_BLOCKED)
 		member->state = MEMBER_BLOCKED;
 	else
-		set_behind(hub, member); /* the next sweep finds out whether it is live */
+		hub_set_behind(hub, member); /* the next sweep finds out whether it is live */
 	return 0;
 }
 
@@ -293,7 +258,7 @@ void hub_block(struct hub *hub, struct member *member)
 void hub_writable(struct hub *hub, struct member *member)
 {
 	if (member->state == MEMBER_BLOCKED)
-		set_behind(hub, member);
+		hub_set_behind(hub, member);
 }
 
 uint64_t hub_position(const struct hub *hub, const struct member *member)
@@ -353,7 +318,7 @@ static void demote_members(void *context, struct interest *interest)
 	while (interest->n_slots) {
 		struct member *member = interest->slots[interest->n_slots - 1].member;
 		detach(hub, member);
-		set_behind(hub, member);
+		hub_set_behind(hub, member);
 	}
 }
 
@@ -370,10 +335,10 @@ void hub_miss(struct hub *hub, uint64_t head)
 /* Gathers pending events from `from` on. */
 static size_t gather_pending(struct hub *hub, const struct interest *interest, size_t from)
 {
-	frames_clear(&hub->frames);
+	hub_frames_clear(&hub->frames);
 	for (; from < interest->n_pending && hub->frames.n < HUB_MAX_FRAMES; from++) {
 		struct batch *batch = interest->pending[from].batch;
-		frames_add(&hub->frames, batch, &batch->entries[interest->pending[from].entry]);
+		hub_frames_add(&hub->frames, batch, &batch->entries[interest->pending[from].entry]);
 	}
 	return from;
 }
@@ -384,7 +349,7 @@ static bool visit_slot(struct hub *hub, struct interest *interest, struct intere
 	for (size_t from = first_pending(interest, slot->cursor); from < interest->n_pending;) {
 		uint64_t cursor = pending_sequence(interest, from) - 1;
 		from = gather_pending(hub, interest, from);
-		if (!deliver(hub, slot->member, slot->fd, &cursor)) {
+		if (!hub_give(hub, slot->member, slot->fd, &cursor)) {
 			struct member *member = slot->member;
 			slot_remove(hub, member);
 			member->cursor = cursor;
@@ -427,46 +392,6 @@ static size_t sweep_interest(struct hub *hub, struct interest *interest, size_t 
 	return n;
 }
 
-/* Gathers what the ring has for the member; returns up to where it looked. */
-static uint64_t gather_ring(struct hub *hub, const struct member *member)
-{
-	struct ring_cursor at;
-	struct batch *batch;
-	const struct batch_entry *entry;
-	frames_clear(&hub->frames);
-	ring_seek(hub->ring, member->cursor, &at);
-	while ((entry = ring_next(hub->ring, &at, &batch))) {
-		if (!interest_matches(member->interest, entry->event))
-			continue;
-		frames_add(&hub->frames, batch, entry);
-		if (hub->frames.n == HUB_MAX_FRAMES)
-			return entry->sequence;
-	}
-	return hub->head;
-}
-
-static void serve_ready(struct hub *hub, struct member *member)
-{
-	DL_DELETE(hub->ready, member);
-	if (member->cursor < ring_floor(hub->ring)) { /* the ring went on meanwhile */
-		set_behind(hub, member);
-		return;
-	}
-	uint64_t scanned = gather_ring(hub, member);
-	if (!deliver(hub, member, -1, &member->cursor)) {
-		member->state = MEMBER_BLOCKED;
-		return;
-	}
-	if (scanned > member->cursor)
-		member->cursor = scanned;
-	if (member->cursor >= hub->head)
-		set_live(hub, member);
-	else
-		set_behind(hub, member);
-}
-
-static void start_read(struct hub *hub);
-
 bool hub_sweep(struct hub *hub, size_t max_writes)
 {
 	size_t n = 0;
@@ -479,156 +404,7 @@ bool hub_sweep(struct hub *hub, size_t max_writes)
 		}
 	}
 	for (n = 0; hub->ready && n < max_writes; n++)
-		serve_ready(hub, hub->ready);
-	start_read(hub);
+		hub_serve_ready(hub, hub->ready);
+	hub_start_read(hub);
 	return hub->due || hub->ready;
-}
-
-/* --- reading from the journal ---------------------------------------------------------------------------------- */
-
-static bool is_being_read(const struct hub *hub, const struct interest *interest)
-{
-	for (size_t i = 0; i < hub->n_reading; i++)
-		if (hub->reading[i] == interest)
-			return true;
-	return false;
-}
-
-static int hold_interest(struct hub *hub, struct interest *interest)
-{
-	if (is_being_read(hub, interest))
-		return 0;
-	if (hub->n_reading == hub->max_reading) {
-		size_t max = hub->max_reading ? hub->max_reading * 2 : 4;
-		struct interest **reading = realloc(hub->reading, max * sizeof(struct interest *));
-		if (!reading)
-			return -ENOMEM;
-		hub->reading = reading;
-		hub->max_reading = max;
-	}
-	hub->reading[hub->n_reading++] = interest_ref(interest);
-	return 0;
-}
-
-/* The filters of all interests in one array. None where there are too many to tell apart. */
-static int collect_filters(struct hub *hub, struct hub_read *read)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < hub->n_reading; i++)
-		n += hub->reading[i]->n_filters;
-	if (n > MAX_READ_FILTERS)
-		return 0;
-	if (n > hub->max_read_filters) {
-		struct filter *filters = realloc(hub->read_filters, n * sizeof *filters);
-		if (!filters)
-			return -ENOMEM;
-		hub->read_filters = filters;
-		hub->max_read_filters = n;
-	}
-	for (size_t i = 0; i < hub->n_reading; i++)
-		for (size_t k = 0; k < hub->reading[i]->n_filters; k++)
-			hub->read_filters[read->n_filters++] = hub->reading[i]->filters[k];
-	read->filters = hub->read_filters;
-	return 0;
-}
-
-/* The first who waits decides where the page begins; all who are not much further on share it. Beyond
- * MAX_READ_FILTERS interests nobody is told apart, so holding them is enough. */
-static int choose_readers(struct hub *hub, struct hub_read *read)
-{
-	struct member *first = hub->waiting, *member;
-	read->newest = first->n_newest > 0;
-	read->max_events = first->n_newest ? (size_t)first->n_newest : MAX_PAGE_EVENTS;
-	read->after = read->newest ? 0 : first->cursor;
-	DL_FOREACH(hub->waiting, member)
-	{
-		bool shares = !first->n_newest && !member->n_newest && member->cursor >= first->cursor &&
-					  member->cursor - first->cursor <= SHARED_PAGE_SPAN;
-		if (member != first && !shares)
-			continue;
-		member->is_in_read = true;
-		int r = hub->n_reading <= MAX_READ_FILTERS ? hold_interest(hub, member->interest) : 0;
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static void start_read(struct hub *hub)
-{
-	while (hub->waiting && !hub->is_reading) {
-		struct hub_read read = { .until = hub->head, .max_bytes = MAX_PAGE_BYTES };
-		hub->is_reading = true;
-		int r = choose_readers(hub, &read);
-		if (r == 0)
-			r = collect_filters(hub, &read);
-		if (r == 0)
-			r = hub->options.read(hub->options.context, &read);
-		if (r < 0)
-			hub_page(hub, &(struct hub_page){ .error = r });
-	}
-}
-
-/* What of the page this member lacks. Its cursor and state are right afterwards. */
-static bool give_entries(struct hub *hub, struct member *member, struct batch *batch)
-{
-	for (size_t i = 0; batch && i < batch->n;) {
-		frames_clear(&hub->frames);
-		for (; i < batch->n && hub->frames.n < HUB_MAX_FRAMES; i++)
-			if (batch->entries[i].sequence > member->cursor &&
-				interest_matches(member->interest, batch->entries[i].event))
-				frames_add(&hub->frames, batch, &batch->entries[i]);
-		if (!deliver(hub, member, -1, &member->cursor))
-			return false;
-	}
-	return true;
-}
-
-static void tell_gaps(struct hub *hub, struct member *member, const struct hub_page *page)
-{
-	if (page->oldest > member->cursor + 1) {
-		hub->options.gap(member->owner, member->cursor, page->oldest);
-		member->cursor = page->oldest - 1;
-	}
-	if (page->n_damaged)
-		hub->options.gap(member->owner, member->cursor, page->scanned);
-}
-
-static void give_page(struct hub *hub, struct member *member, const struct hub_page *page)
-{
-	bool is_newest = member->n_newest > 0;
-	uint64_t scanned = page->scanned;
-	if (!is_newest && member->cursor >= scanned && page->oldest <= member->cursor + 1) {
-		member->is_in_read = false; /* further on than this page: the next one */
-		return;
-	}
-	DL_DELETE(hub->waiting, member);
-	member->state = MEMBER_BLOCKED; /* on no list, whatever telling it brings about */
-	member->n_newest = 0;
-	if (is_newest)
-		member->cursor = 0;
-	else
-		tell_gaps(hub, member, page);
-	if (!give_entries(hub, member, page->batch))
-		return;
-	if (scanned > member->cursor)
-		member->cursor = scanned;
-	set_behind(hub, member);
-}
-
-void hub_page(struct hub *hub, const struct hub_page *page)
-{
-	struct member *member, *next;
-	DL_FOREACH_SAFE(hub->waiting, member, next)
-	{
-		if (!member->is_in_read)
-			continue;
-		if (page->error)
-			fail(hub, member);
-		else
-			give_page(hub, member, page);
-	}
-	release_read(hub);
-	if (!page->error)
-		start_read(hub);
 }

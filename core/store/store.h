@@ -96,6 +96,8 @@ enum store_direction {
 	STORE_NEWEST,  /* the `max_events` newest, delivered oldest first */
 };
 
+struct store_page;
+
 /* A question to the reader. The caller's memory until on_page has been called. */
 struct store_read {
 	enum store_direction direction;

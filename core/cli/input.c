@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/file.h"
+#include "cli/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ static int read_all(int fd, size_t max_bytes, struct buffer *bytes)
 	return -EFBIG;
 }
 
-int file_read(const char *path, size_t max_bytes, struct buffer *bytes)
+int input_read(const char *path, size_t max_bytes, struct buffer *bytes)
 {
 	if (strcmp(path, "-") == 0)
 		return read_all(STDIN_FILENO, max_bytes, bytes);

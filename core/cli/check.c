@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * belfry check: all that the gateway would find wrong at its start, found without starting it. Reads files, opens no
+ * socket, writes nothing.
+ */
+#include "auth/certificate.h"
+#include "base/clock.h"
+#include "cli/output.h"
+#include "cli/setup.h"
+#include "cli/token_maker.h"
+
+#include <errno.h>
+
+struct checking {
+	struct complaints complaints;
+	struct config *config; /* NULL if it is not valid */
+};
+
+static void checking_finish(struct checking *checking)
+{
+	complaints_finish(&checking->complaints);
+	config_destroy(checking->config);
+}
+
+static void checking_finish_cleanup(struct checking *checking)
+{
+	checking_finish(checking);
+}
+
+/* Lines that bring their own place with them. Takes the text. */
+static void add_complaints(struct checking *checking, bool is_warning, char *text)
+{
+	struct span rest = span_text(text), line;
+	while (span_next(&rest, '\n', &line))
+		if (line.n)
+			complaints_add(&checking->complaints, is_warning, NULL, 0, 0, "%.*s", SPAN_PRINTF(line));
+	free(text);
+}
+
+static int check_token_keys(struct checking *checking)
+{
+	CLEANUP(token_keys_unref) struct token_keys *keys = NULL;
+	char *warnings = NULL, *message = NULL;
+	int r = token_keys_from_config(checking->config, SPAN(""), &keys, &warnings, &message);
+	add_complaints(checking, true, warnings);
+	add_complaints(checking, false, message);
+	return r == -EINVAL ? 0 : r;
+}
+
+static int check_tags(struct checking *checking)
+{
+	for (size_t i = 0; i < checking->config->n_sources; i++) {
+		const struct config_source *source = &checking->config->sources[i];
+		CLEANUP(tag_checker_destroy) struct tag_checker *checker = NULL;
+		int r = setup_tag_checker(source, &checker);
+		if (r == -EINVAL)
+			complaints_add(&checking->complaints, false, NULL, 0, 0,
+						   "source \"%s\": a key for tags has fewer than %d bytes, or a name in unsigned_tags is none",
+						   source->name, TAGS_MIN_KEY_BYTES);
+		else if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int check_certificates(struct checking *checking)
+{
+	for (size_t i = 0; i < checking->config->n_listeners; i++) {
+		const struct config_listener *listener = &checking->config->listeners[i];
+		char *warning = NULL, *message = NULL;
+		if (!listener->has_tls)
+			continue;
+		int r = certificate_check(listener->certificate, listener->key, clock_wall_ms(), &warning, &message);
+		add_complaints(checking, true, warning);
+		add_complaints(checking, false, message);
+		if (r < 0 && r != -EINVAL)
+			return r;
+	}
+	return 0;
+}
+
+/* CLI_OK, also when there are complaints; CLI_E_IO when there is no file to check; -errno. */
+static int check(struct checking *checking, const char *path)
+{
+	int r = config_load(path, &checking->complaints, &checking->config);
+	if (r == 0)
+		r = check_token_keys(checking);
+	if (r == 0)
+		r = check_tags(checking);
+	if (r == 0)
+		r = check_certificates(checking);
+	if (checking->complaints.failed || r == -ENOMEM)
+		return -ENOMEM;
+	if (r < 0 && checking->complaints.n_errors == 0)
+		complaints_add(&checking->complaints, false, path, 0, 0, "%s", strerrordesc_np(-r));
+	return r < 0 ? CLI_E_IO : CLI_OK;
+}
+
+static void print_complaints(const struct checking *checking)
+{
+	for (size_t i = 0; i < checking->complaints.n; i++)
+		output_complain("%s%s", checking->complaints.items[i].is_warning ? "warning: " : "",
+						checking->complaints.items[i].text);
+}
+
+static void add_count(struct buffer *text, size_t n, const char *what)
+{
+	buffer_add_printf(text, ", %zu %s%s", n, what, n == 1 ? "" : "s");
+}
+
+static int print_words(const struct checking *checking)
+{
+	const struct config *config = checking->config;
+	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+	add_count(&text, config->n_listeners, "listener");
+	add_count(&text, config->n_sources, "source");
+	add_count(&text, config->subscribers.n_keys, "token key");
+	if (checking->complaints.n)
+		add_count(&text, checking->complaints.n, "warning");
+	if (text.failed)
+		return -ENOMEM;
+	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
+	buffer_add_text(&line, "OK: ");
+	buffer_add(&line, span_skip(buffer_span(&text), 2));
+	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
+}
+
+static int print_json(const struct checking *checking, const char *path, bool is_ok)
+{
+	const struct config *config = checking->config;
+	json_t *list = json_array();
+	for (size_t i = 0; i < checking->complaints.n; i++)
+		(void)json_array_append_new(list,
+									json_pack("{s:b, s:s}", "is_warning", checking->complaints.items[i].is_warning,
+											  "text", checking->complaints.items[i].text));
+	return output_json_new(json_pack("{s:b, s:s, s:I, s:I, s:I, s:o}", "ok", is_ok, "file", path, "listeners",
+									 (json_int_t)(config ? config->n_listeners : 0), "sources",
+									 (json_int_t)(config ? config->n_sources : 0), "token_keys",
+									 (json_int_t)(config ? config->subscribers.n_keys : 0), "complaints", list));
+}
+
+static int run(const struct invocation *invocation)
+{
+	CLEANUP(checking_finish) struct checking checking = { .complaints = COMPLAINTS_INIT };
+	const char *path = invocation->n_operands ? invocation->operands[0] : invocation_config_path(invocation);
+	int r = check(&checking, path);
+	if (r < 0)
+		return r;
+	print_complaints(&checking);
+	bool is_ok = checking.complaints.n_errors == 0;
+	int printed = CLI_OK;
+	if (invocation_is_json(invocation))
+		printed = print_json(&checking, path, is_ok);
+	else if (is_ok)
+		printed = print_words(&checking);
+	if (printed < 0)
+		return printed;
+	return r != CLI_OK ? r : is_ok ? CLI_OK : CLI_E_CONFIG;
+}
+
+const struct command command_check = {
+	.name = "check",
+	.summary = "find all that is wrong with a configuration",
+	.operands = "[FILE]",
+	.description =
+		"Reads the configuration as the gateway would, with everything that it points to: secrets, keys, certificates. "
+		"Prints every complaint as file:line:column, what is wrong, and what would be right; warnings do no harm. Has "
+		"no "
+		"effect on a gateway that runs, and opens no socket.\n\n"
+		"The exit status is 0 if the gateway would start with it, and 78 if not.",
+	.examples = "belfry check\n"
+				"belfry check belfry.yaml\n"
+				"belfry --config /etc/belfry/belfry.yaml --json check",
+	.max_operands = 1,
+	.run = run,
+};

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every option: its key, its type, where it goes, its range, its default and one line of help. What one row alone
+ * cannot say (two things that exclude each other, defaults made from names) is in check.c. etc/belfry.yaml says the
+ * same to people; a test compares the two.
+ */
+#include "config/options.h"
+
+#include "config/address.h"
+#include "config/config.h"
+#include "config/secret.h"
+#include "wire/signature.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+#define GIB ((uint64_t)1024 * MIB)
+#define TIB (1024 * GIB)
+
+#define SECONDS ((uint64_t)1000)
+#define MINUTES (60 * SECONDS)
+#define HOURS (60 * MINUTES)
+#define DAYS (24 * HOURS)
+
+/* A row whose value goes to a member of a struct. */
+#define TO(name, type_name, object, member, ...)                                                           \
+	{                                                                                                      \
+		.key = (name), .type = &option_##type_name, .offset = offsetof(struct object, member), __VA_ARGS__ \
+	}
+/* A group whose options go to the same struct. */
+#define HERE(name, table, ...)                                                \
+	{                                                                         \
+		.key = (name), .type = &option_group, .options = (table), __VA_ARGS__ \
+	}
+/* A list or map of what `entry_type` reads. */
+#define MANY(name, type_name, object, member, entry_type, ...)                                  \
+	{                                                                                           \
+		.key = (name), .type = &option_##type_name, .offset = offsetof(struct object, member),  \
+		.entry = &option_##entry_type, .entry_bytes = sizeof(*((struct object *)NULL)->member), \
+		.count_offset = offsetof(struct object, n_##member), __VA_ARGS__                        \
+	}
+#define RANGE(from, to) .least = (from), .most = (to)
+#define END         \
+	{               \
+		.key = NULL \
+	}
+
+/* --- types that only these tables need --- */
+
+static void read_address(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						 void *field)
+{
+	if (node->kind != YAML_KIND_TEXT) {
+		schema_refuse_kind(reader, option, node);
+		return;
+	}
+	const char *problem = NULL;
+	int error = address_read(span_text(node->text), field, &problem);
+	if (error == -EINVAL)
+		schema_refuse_text(reader, option, node, problem);
+	else if (error)
+		reader->failed = true;
+}
+
+static void release_address(const struct option *option, void *field)
+{
+	(void)option;
+	address_finish(field);
+}
+
+static const struct option_type option_address = { .what = "a numeric address with a port, unix:/path or systemd:NAME",
+												   .read = read_address,
+												   .release = release_address };
+
+static void read_scheme(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	struct option known = *option;
+	known.names = scheme_names();
+	if (node->kind != YAML_KIND_TEXT)
+		schema_refuse_kind(reader, &known, node);
+	else if (!scheme_find(span_text(node->text)))
+		schema_refuse_text(reader, &known, node, "is not known");
+	else
+		*(char **)field = schema_copy(reader, node->text);
+}
+
+static void release_text(const struct option *option, void *field)
+{
+	option_text.release(option, field);
+}
+
+static const struct option_type option_scheme = { .what = "", .read = read_scheme, .release = release_text };
+
+/* The field is the listener itself. */
+static void read_serves(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	struct config_listener *listener = field;
+	if (node->kind != YAML_KIND_LIST)
+		schema_refuse_kind(reader, option, node);
+	else if (node->n_entries == 0)
+		schema_complain(reader, false, option, node, "a listener that serves nothing; leave it out");
+	for (size_t i = 0; node->kind == YAML_KIND_LIST && i < node->n_entries; i++) {
+		const struct yaml_node *entry = node->entries[i].value;
+		unsigned which = UINT_MAX; /* stays so for an unknown word: then nothing is said of what is not served */
+		if (entry->kind == YAML_KIND_BROKEN)
+			continue;
+		option_choice.read(reader, option, entry, &which);
+		listener->serves_sources |= which != 1;
+		listener->serves_subscribers |= which != 0;
+	}
+}
+
+static const struct option_type option_serves = { .what = "a list of ", .read = read_serves };
+
+static const char *check_tag_name(struct span text)
+{
+	if (text.n > 64)
+		return "is longer than 64 bytes";
+	return span_equal(text, SPAN("sig")) ? "is the signature's name, not a tag's" : value_check_text(text);
+}
+
+static void read_tag_name(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						  void *field)
+{
+	option_text.read(reader, option, node, field);
+}
+
+static const struct option_type option_tag_name = {
+	.what = "the name of a tag", .read = read_tag_name, .release = release_text, .check = check_tag_name
+};
+
+/* --- the tables --- */
+
+static const char *const services[] = { "sources", "subscribers", NULL };
+
+static const struct option tls_options[] = {
+	TO("certificate", path, config_listener, certificate, .is_required = true, .example = "/etc/belfry/tls/cert.pem",
+	   .help = "PEM file with the certificate and those between it and the root"),
+	TO("key", path, config_listener, key, .is_required = true, .example = "/etc/belfry/tls/key.pem",
+	   .help = "PEM file with the private key"),
+	END,
+};
+
+static const struct option listener_options[] = {
+	TO("address", address, config_listener, address, .is_required = true, .example = "127.0.0.1:8080",
+	   .help = "where to listen"),
+	HERE("tls", tls_options, .help = "certificate and key; without it, clear text"),
+	{ .key = "serves",
+	  .type = &option_serves,
+	  .names = services,
+	  .example = "[sources, subscribers]",
+	  .help = "what is reachable here; both by default" },
+	END,
+};
+
+static const struct option admin_options[] = {
+	TO("address", address, config, admin, .is_required = true, .example = "127.0.0.1:8081",
+	   .help = "where the dashboard, /metrics, /healthz and /readyz are"),
+	END,
+};
+
+static const struct option sqlite_options[] = {
+	TO("path", path, config_journal, path, .fallback = "/var/lib/belfry/journal.db",
+	   .help = "the database; its folder must exist"),
+	END,
+};
+
+static const struct option retention_options[] = {
+	TO("age", duration, config_journal, retention_age_ms, .fallback = "7d", RANGE(1 * SECONDS, 3650 * DAYS),
+	   .help = "how long callbacks are kept"),
+	TO("size", size, config_journal, retention_bytes, .fallback = "4GiB", RANGE(1 * MIB, 64 * TIB),
+	   .help = "how large the journal may grow; the oldest callbacks go first"),
+	END,
+};
+
+static const struct option journal_options[] = {
+	HERE("sqlite", sqlite_options, .help = "the embedded journal"),
+	HERE("retention", retention_options, .help = "what is kept"),
+	END,
+};
+
+static const struct option tag_options[] = {
+	MANY("keys", list, config_source, tag_keys, secret, RANGE(0, 2), .example = "{file: /etc/belfry/secrets/tags}",
+		 .help = "keys that sign the tags in callback URIs; the first one makes new signatures"),
+	END,
+};
+
+static const struct option source_options[] = {
+	TO("scheme", scheme, config_source, scheme, .fallback = "cronofy", .help = "how this provider signs"),
+	TO("path", request_path, config_source, path, .example = "/callbacks/cronofy",
+	   .help = "where this provider calls; /callbacks/NAME by default"),
+	TO("public_url", public_url, config_source, public_url, .example = "https://gateway.example.com",
+	   .help = "how the gateway is reached from outside; for belfry callback-uri"),
+	TO("duplicate_window", duration, config_source, duplicate_window_ms, .fallback = "10m",
+	   RANGE(1 * SECONDS, 24 * HOURS), .word = "0", .help = "the same callback again within it is a duplicate; 0: off"),
+	MANY("secrets", list, config_source, secrets, secret, RANGE(1, SIGNATURE_MAX_SECRETS), .is_required = true,
+		 .example = "{file: /etc/belfry/secrets/cronofy}",
+		 .help = "what the provider signs with; any of them may match"),
+	HERE("tags", tag_options, .help = "whom a callback is about: names and values in the callback URI"),
+	MANY("unsigned_tags", list, config_source, unsigned_tags, tag_name, RANGE(0, 32), .example = "user",
+		 .help = "tags that are accepted without a signature"),
+	TO("max_body", size, config_source, max_body_bytes, .fallback = "256KiB", RANGE(1 * KIB, 4 * MIB),
+	   .help = "the largest callback"),
+	END,
+};
+static_assert(offsetof(struct config_source, name) == 0, "option_named puts the name there");
+
+static const struct option token_options[] = {
+	MANY("keys", list, config_subscribers, keys, token_key, RANGE(0, 64), .example = "{file: /etc/belfry/jwks.json}",
+		 .help = "HS256 secrets, PEM public keys, JWKs or JWK sets"),
+	TO("jwks_url", url, config_subscribers, jwks_url, .example = "https://app.example.com/jwks.json",
+	   .help = "a JWK set that is fetched"),
+	TO("jwks_refresh", duration, config_subscribers, jwks_refresh_ms, .fallback = "10m", RANGE(1 * MINUTES, 24 * HOURS),
+	   .help = "how often it is fetched"),
+	TO("issuer", text, config_subscribers, issuer, .example = "https://app.example.com",
+	   .help = "what iss must be; not checked by default"),
+	TO("audience", text, config_subscribers, audience, .example = "belfry",
+	   .help = "what aud must contain; not checked by default"),
+	END,
+};
+
+static const struct option subscriber_options[] = {
+	TO("path", request_path, config_subscribers, path, .fallback = "/subscribe",
+	   .help = "of the WebSocket and the event stream"),
+	MANY("origins", list, config_subscribers, origins, origin, RANGE(0, 256), .example = "https://app.example.com",
+		 .help = "the sites whose pages may subscribe; only the gateway's own by default"),
+	HERE("tokens", token_options, .help = "who may subscribe"),
+	TO("anonymous", boolean, config_subscribers, anonymous, .fallback = "false",
+	   .help = "anybody may subscribe to everything: for trying things out"),
+	TO("anonymous_anywhere", boolean, config_subscribers, anonymous_anywhere, .fallback = "false",
+	   .help = "anonymous also where others than this machine can connect"),
+	TO("ping", duration, config_subscribers, ping_ms, .fallback = "25s", RANGE(5 * SECONDS, 5 * MINUTES),
+	   .help = "how often an idle subscriber hears from the gateway"),
+	TO("auth_timeout", duration, config_subscribers, auth_timeout_ms, .fallback = "10s",
+	   RANGE(1 * SECONDS, 1 * MINUTES), .help = "from the upgrade to a valid token"),
+	TO("stalled_timeout", duration, config_subscribers, stalled_timeout_ms, .fallback = "60s",
+	   RANGE(5 * SECONDS, 1 * HOURS), .help = "a subscriber that takes nothing for so long is closed"),
+	TO("max_filters", integer, config_subscribers, max_filters, .fallback = "64", RANGE(1, 1024),
+	   .help = "filters of one connection"),
+	TO("max_message", size, config_subscribers, max_message_bytes, .fallback = "16KiB", RANGE(1 * KIB, 1 * MIB),
+	   .help = "the largest message from a subscriber"),
+	TO("max_messages_per_second", integer, config_subscribers, max_messages_per_second, .fallback = "20",
+	   RANGE(1, 10000), .help = "messages from one connection, on average"),
+	END,
+};
+
+static const struct option limit_options[] = {
+	TO("connections", integer, config_limits, max_connections, .fallback = "20000", RANGE(10, 1000000),
+	   .help = "at the same time, overall"),
+	TO("connections_per_address", integer, config_limits, max_connections_per_address, .fallback = "10000",
+	   RANGE(1, 1000000), .help = "the same from one IPv4 address or one IPv6 /64"),
+	TO("pending", integer, config_limits, max_pending, .fallback = "1024", RANGE(1, 100000),
+	   .help = "connections that have not sent a whole request yet"),
+	TO("ring", size, config_limits, ring_bytes, .fallback = "8MiB", RANGE(1 * MIB, 4 * GIB),
+	   .help = "recent events kept in memory for those who are behind"),
+	TO("queue", size, config_limits, queue_bytes, .fallback = "16MiB", RANGE(8 * MIB, 4 * GIB),
+	   .help = "callbacks that wait for the journal; 503 beyond"),
+	TO("header_timeout", duration, config_limits, header_timeout_ms, .fallback = "5s", RANGE(1 * SECONDS, 1 * MINUTES),
+	   .help = "from the connection to the end of the request's head"),
+	TO("body_timeout", duration, config_limits, body_timeout_ms, .fallback = "10s", RANGE(1 * SECONDS, 1 * MINUTES),
+	   .help = "from there to the end of its body"),
+	TO("write_timeout", duration, config_limits, write_timeout_ms, .fallback = "10s", RANGE(1 * SECONDS, 5 * MINUTES),
+	   .help = "for an answer to be taken"),
+	TO("idle_timeout", duration, config_limits, idle_timeout_ms, .fallback = "60s", RANGE(1 * SECONDS, 1 * HOURS),
+	   .help = "between two requests on one connection"),
+	TO("answer_timeout", duration, config_limits, answer_timeout_ms, .fallback = "4s", RANGE(100, 4500),
+	   .help = "a callback that is not in the journal by then is answered 503; the provider waits 5s"),
+	END,
+};
+
+/* In the order of enum config_log_level. */
+static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
+
+static const struct option log_options[] = {
+	TO("level", choice, config, log_level, .fallback = "info", .names = log_levels, .help = "what is logged"),
+	END,
+};
+
+const struct option config_options[] = {
+	MANY("listen", list, config, listeners, group, RANGE(1, 64), .options = listener_options,
+		 .example = "{address: \"127.0.0.1:8080\"}", .help = "where the public side listens"),
+	HERE("admin", admin_options, .help = "the administrator's listener; none by default"),
+	TO("journal", group, config, journal, .options = journal_options, .help = "where callbacks are written down"),
+	MANY("sources", named, config, sources, group, RANGE(1, 4096), .is_required = true, .options = source_options,
+		 .example = "{cronofy: {secrets: [{file: /etc/belfry/secrets/cronofy}]}}", .help = "who calls back"),
+	TO("subscribers", group, config, subscribers, .options = subscriber_options, .help = "who listens, and how"),
+	TO("limits", group, config, limits, .options = limit_options, .help = "bounds on what others can make us spend"),
+	TO("reactors", integer, config, reactors, .fallback = "auto", .word = "auto", .example = "4", RANGE(1, 64),
+	   .help = "threads that serve connections; auto: one for each usable core"),
+	HERE("log", log_options, .help = "the log on stderr"),
+	END,
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A schema is data: tables of options. One walk over a YAML map and such a table finds unknown and missing keys, reads
+ * every value by the function of its type, and fills in defaults, which are written as they would be in YAML and go the
+ * same way. The tables of the daemon's own configuration are in options.c.
+ *
+ * Whatever is wrong becomes a complaint, and the walk goes on. Quotes make no difference to a value: "8" is 8.
+ */
+#ifndef CONFIG_SCHEMA_H
+#define CONFIG_SCHEMA_H
+
+#include "config/complaint.h"
+#include "config/value.h"
+#include "config/yaml.h"
+
+struct option;
+
+struct schema_reader {
+	struct complaints *complaints;
+	bool failed; /* out of memory */
+};
+
+struct option_type {
+	const char *what; /* completes "write ...": "a duration" */
+	/* Writes *field, or complains. The node is neither NULL nor broken. */
+	void (*read)(struct schema_reader *reader, const struct option *option, const struct yaml_node *node, void *field);
+	void (*release)(const struct option *option, void *field); /* NULL: owns nothing */
+	const char *(*check)(struct span text);                    /* of text: see value.h */
+	const struct value_unit *units;                            /* of numbers */
+};
+
+struct option {
+	const char *key; /* NULL ends a table */
+	const struct option_type *type;
+	size_t offset;        /* of the field in the object that the table describes */
+	const char *fallback; /* as in YAML; NULL: zero */
+	const char *example;  /* for complaints; NULL: the fallback. Of a list: an entry */
+	const char *help;     /* one line: completes "KEY: ..." */
+	bool is_required;
+	uint64_t least, most;            /* numbers; entries of a list or a map */
+	const char *word;                /* a number may also be this word, which means 0 ("auto") */
+	const char *const *names;        /* words to choose from, ended by NULL */
+	const struct option *options;    /* groups, and the entries of lists and maps that are maps themselves */
+	const struct option_type *entry; /* lists and maps: the type of an entry ... */
+	size_t entry_bytes;              /* ... its size ... */
+	size_t count_offset;             /* ... and where the number of entries goes, from the same base as offset */
+};
+
+/* Fields: char * */
+extern const struct option_type option_text, option_path, option_request_path, option_url, option_public_url,
+	option_origin;
+/* bool */
+extern const struct option_type option_boolean;
+/* uint64_t; or int64_t in milliseconds */
+extern const struct option_type option_integer, option_duration, option_size;
+/* int or an enum: which of option->names */
+extern const struct option_type option_choice;
+/* A map whose keys are those of option->options. The field is whatever its table counts offsets from. */
+extern const struct option_type option_group;
+/* A pointer to option->entry_bytes times the number of entries. */
+extern const struct option_type option_list;
+/* The same for a map from names to groups. An entry begins with its name, a char *. */
+extern const struct option_type option_named;
+
+/* Reads the map into the zeroed object. NULL or a map left empty: defaults only. 0 or -ENOMEM; look at the complaints.
+ */
+int schema_read(const struct option *options, const struct yaml_node *map, struct complaints *complaints,
+				void *ret_object) MUST_USE;
+/* Releases what schema_read() put into the object, also in part. */
+void schema_release(const struct option *options, void *object);
+
+/* --- for those who write types --- */
+
+/* "KEY: message" at the place of the node. */
+void schema_complain(struct schema_reader *reader, bool is_warning, const struct option *option,
+					 const struct yaml_node *node, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* "KEY: found a list; write a duration from 5s to 5m, for example 25s" */
+void schema_refuse_kind(struct schema_reader *reader, const struct option *option, const struct yaml_node *node);
+/* "KEY: "25" PROBLEM; write a duration from 5s to 5m, for example 25s". Quotes the text: never for a secret. */
+void schema_refuse_text(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						const char *problem);
+/* A copy, or NULL with reader->failed. */
+char *schema_copy(struct schema_reader *reader, const char *text);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a hub, for the files of this folder. hub.c: members and live delivery; catch_up.c: those who are
+ * behind. */
+#ifndef HUB_INTERNAL_H
+#define HUB_INTERNAL_H
+
+#include "hub/hub.h"
+#include "hub/ring.h"
+
+struct hub {
+	struct hub_options options;
+	uint64_t head;
+	struct interest_index *index;
+	struct ring *ring;
+	struct interest *due;   /* interests with visits left */
+	struct member *ready;   /* behind, able to take more */
+	struct member *waiting; /* for a page */
+	bool is_reading;
+	struct interest **reading; /* references: the page under way uses their filters */
+	size_t n_reading, max_reading;
+	struct filter *read_filters; /* shallow: the interests' own */
+	size_t max_read_filters;
+	struct hub_frames frames; /* scratch */
+	uint64_t n_delivered;
+};
+
+/* Frames for one member, gathered in hub::frames. */
+void hub_frames_clear(struct hub_frames *frames);
+void hub_frames_add(struct hub_frames *frames, struct batch *batch, const struct batch_entry *entry);
+/* Hands the gathered frames over. False if the member's socket is full: then *cursor is the last frame it took. */
+bool hub_give(struct hub *hub, struct member *member, int fd, uint64_t *cursor);
+
+/* Where a member that is on no list goes. */
+void hub_set_behind(struct hub *hub, struct member *member);
+void hub_set_live(struct hub *hub, struct member *member);
+void hub_fail_member(struct hub *hub, struct member *member);
+
+/* The next step of a member on hub::ready. */
+void hub_serve_ready(struct hub *hub, struct member *member);
+/* Asks the journal for those who wait, unless a question is under way. */
+void hub_start_read(struct hub *hub);
+/* Lets go of what the question under way needed. */
+void hub_release_read(struct hub *hub);
+
+#endif

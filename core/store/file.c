@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/file.h"
+
+#include "base/log.h"
+#include "store/complain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* SQLite locks from 1 GiB on (and in its -shm file), never here. */
+#define LOCK_BYTE 0
+
+static char *with_suffix(const char *path, const char *suffix)
+{
+	struct buffer name = BUFFER_INIT;
+	buffer_add_text(&name, path);
+	buffer_add_text(&name, suffix);
+	return buffer_steal_text(&name);
+}
+
+static struct file_identity identity_of(const struct stat *status)
+{
+	return (struct file_identity){ status->st_dev, status->st_ino, true };
+}
+
+static int judge_owner(const struct stat *status, const char *path, char **ret_message)
+{
+	if (!S_ISREG(status->st_mode))
+		return COMPLAIN(-EINVAL, ret_message, "%s is not a regular file: give the journal a path of its own", path);
+	if (status->st_uid != geteuid())
+		return COMPLAIN(-EPERM, ret_message,
+		                "%s belongs to user %u, but the gateway runs as user %u: give the file to that one (chown)", path,
+		                (unsigned)status->st_uid, (unsigned)geteuid());
+	if (status->st_mode & (S_IWGRP | S_IWOTH))
+		return COMPLAIN(-EPERM, ret_message,
+		                "%s may be written by others than its owner (mode %04o): take that right away (chmod go-w)",
+		                path, (unsigned)status->st_mode & 07777u);
+	/* SQLite looks for the write-ahead log beside the name that it was given. */
+	if (status->st_nlink > 1)
+		return COMPLAIN(-EMLINK, ret_message,
+		                "%s has %" PRIu64 " names (hard links): remove all but one, or what is not yet in the file itself "
+		                "is missed under the others",
+		                path, (uint64_t)status->st_nlink);
+	return 0;
+}
+
+static int take_lock(int fd, const char *path, char **ret_message)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1 };
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	int error = errno;
+	if (error == EAGAIN || error == EACCES)
+		return COMPLAIN(-EBUSY, ret_message, "%s is in use by another gateway: stop that one, or give this one a journal "
+											 "of its own",
+		                path);
+	return COMPLAIN(-error, ret_message, "%s cannot be locked: %s", path, strerrordesc_np(error));
+}
+
+static void look_beside(struct journal_file *file, const char *rollback_path)
+{
+	struct stat status;
+	file->had_wal = stat(file->wal_path, &status) == 0;
+	file->had_wal_frames = file->had_wal && status.st_size > 0;
+	file->had_rollback = stat(rollback_path, &status) == 0 && status.st_size > 0;
+}
+
+static int examine(struct journal_file *file, const char *path, char **ret_message)
+{
+	struct stat status;
+	if (fstat(file->fd, &status) < 0)
+		return COMPLAIN(-errno, ret_message, "%s cannot be examined: %s", path, strerrordesc_np(errno));
+	int r = judge_owner(&status, path, ret_message);
+	if (r == 0)
+		r = take_lock(file->fd, path, ret_message);
+	if (r < 0)
+		return r;
+	file->identity = identity_of(&status);
+	file->is_empty = status.st_size == 0;
+	file->path = realpath(path, NULL);
+	if (!file->path)
+		return COMPLAIN(-errno, ret_message, "%s cannot be found again: %s", path, strerrordesc_np(errno));
+	file->wal_path = with_suffix(file->path, "-wal");
+	CLEANUP(free) char *rollback_path = with_suffix(file->path, "-journal");
+	if (!file->wal_path || !rollback_path)
+		return -ENOMEM;
+	look_beside(file, rollback_path);
+	return file_in_place(file);
+}
+
+int file_open(const char *path, struct journal_file *ret_file, char **ret_message)
+{
+	CLEANUP(file_finish) struct journal_file file = { .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) };
+	if (file.fd < 0)
+		return COMPLAIN(-errno, ret_message, "%s cannot be opened: %s%s", path, strerrordesc_np(errno),
+		                errno == ENOENT ? " (its folder must exist)" : "");
+	int r = examine(&file, path, ret_message);
+	if (r < 0)
+		return r;
+	*ret_file = file;
+	file = (struct journal_file){ .fd = -1 };
+	return 0;
+}
+
+void file_finish(struct journal_file *file)
+{
+	if (file->fd >= 0)
+		(void)close(file->fd);
+	free(file->path);
+	free(file->wal_path);
+	*file = (struct journal_file){ .fd = -1 };
+}
+
+int file_know_wal(struct journal_file *file)
+{
+	struct stat status;
+	if (stat(file->wal_path, &status) < 0)
+		return -errno;
+	file->wal = identity_of(&status);
+	return 0;
+}
+
+static bool leads_to(const char *path, const struct file_identity *identity)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && status.st_dev == identity->device && status.st_ino == identity->inode;
+}
+
+int file_in_place(const struct journal_file *file)
+{
+	bool is_in_place = leads_to(file->path, &file->identity) &&
+					   (!file->wal.is_known || leads_to(file->wal_path, &file->wal));
+	return is_in_place ? 0 : -ESTALE;
+}
+
+void file_warn_of_system(const struct journal_file *file)
+{
+	static const struct {
+		long magic;
+		const char *name, *reason;
+	} systems[] = {
+		{ TMPFS_MAGIC, "tmpfs", "it is memory: everything is lost when the machine restarts" },
+		{ RAMFS_MAGIC, "ramfs", "it is memory: everything is lost when the machine restarts" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay", "it goes with the container: mount a volume for the journal" },
+		{ NFS_SUPER_MAGIC, "nfs", "locks and shared memory cannot be trusted over a network" },
+		{ SMB_SUPER_MAGIC, "smb", "locks and shared memory cannot be trusted over a network" },
+		{ SMB2_SUPER_MAGIC, "smb2", "locks and shared memory cannot be trusted over a network" },
+	};
+	struct statfs status;
+	if (fstatfs(file->fd, &status) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LENGTH(systems); i++)
+		if (status.f_type == systems[i].magic)
+			log_warning("the journal lies on a file system that may lose it", LOG_TEXT("path", file->path),
+			            LOG_TEXT("file_system", systems[i].name), LOG_TEXT("reason", systems[i].reason));
+}
