@@ -17,50 +17,30 @@
 /* Longer than any key; what is longer is no DER of one. */
 #define MAX_DER_BYTES 65536
 
-typedef EVP_PKEY *(*der_reader)(struct span der);
+/* Reads a key at *at and sets *at behind it; NULL if there is none. */
+typedef EVP_PKEY *(*der_reader)(const unsigned char **at, long n);
 
-static const unsigned char *der_bytes(struct span der)
+static EVP_PKEY *read_public(const unsigned char **at, long n)
 {
-	return (const unsigned char *)der.data;
+	return d2i_PUBKEY(NULL, at, n);
 }
 
-/* A key only if it used up all bytes. */
-static EVP_PKEY *whole(EVP_PKEY *pkey, const unsigned char *end, struct span der)
+static EVP_PKEY *read_rsa_public(const unsigned char **at, long n)
 {
-	if (pkey && end == der_bytes(der) + der.n)
-		return pkey;
-	EVP_PKEY_free(pkey);
-	return NULL;
+	return d2i_PublicKey(EVP_PKEY_RSA, NULL, at, n);
 }
 
-static EVP_PKEY *read_public(struct span der)
+static EVP_PKEY *read_certificate(const unsigned char **at, long n)
 {
-	const unsigned char *at = der_bytes(der);
-	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, (long)der.n);
-	return whole(pkey, at, der);
-}
-
-static EVP_PKEY *read_rsa_public(struct span der)
-{
-	const unsigned char *at = der_bytes(der);
-	EVP_PKEY *pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)der.n);
-	return whole(pkey, at, der);
-}
-
-static EVP_PKEY *read_certificate(struct span der)
-{
-	const unsigned char *at = der_bytes(der);
-	X509 *certificate = d2i_X509(NULL, &at, (long)der.n);
+	X509 *certificate = d2i_X509(NULL, at, n);
 	EVP_PKEY *pkey = certificate ? X509_get_pubkey(certificate) : NULL;
 	X509_free(certificate);
-	return whole(pkey, at, der);
+	return pkey;
 }
 
-static EVP_PKEY *read_private(struct span der)
+static EVP_PKEY *read_private(const unsigned char **at, long n)
 {
-	const unsigned char *at = der_bytes(der);
-	EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &at, (long)der.n);
-	return whole(pkey, at, der);
+	return d2i_AutoPrivateKey(NULL, at, n);
 }
 
 /* What may stand behind "-----BEGIN ". */
@@ -101,9 +81,10 @@ static int read_block(const char *name, const char *header, struct span der, enu
 		return refuse(ret_reason, "it is a private key; give the public key");
 	if (use == KEY_SIGN && label->use == KEY_VERIFY)
 		return refuse(ret_reason, "it is a public key; signing needs the private key");
-	EVP_PKEY *pkey = label->read(der);
-	int r = pkey ? key_from_pkey(pkey, use, ret_key, ret_reason)
-				 : refuse(ret_reason, "a PEM block that does not hold what its first line says");
+	const unsigned char *at = (const unsigned char *)der.data, *end = at + der.n;
+	EVP_PKEY *pkey = label->read(&at, (long)der.n);
+	int r = pkey && at == end ? key_from_pkey(pkey, use, ret_key, ret_reason)
+							  : refuse(ret_reason, "a PEM block that does not hold what its first line says");
 	EVP_PKEY_free(pkey);
 	return r;
 }
@@ -136,14 +117,16 @@ int key_next_pem(BIO *pem, enum key_use use, struct key *ret_key, const char **r
 	return r;
 }
 
-static bool is_der_key(struct span bytes)
+/* Whether DER of a key begins here; what follows it does not matter. */
+static bool is_der_key(const unsigned char *bytes, size_t n)
 {
 	static const der_reader readers[] = { read_public, read_rsa_public, read_certificate, read_private };
 	bool is_key = false;
-	if (bytes.n == 0 || bytes.n > MAX_DER_BYTES || bytes.data[0] != 0x30) /* SEQUENCE */
+	if (n == 0 || bytes[0] != 0x30) /* SEQUENCE */
 		return false;
 	for (size_t i = 0; i < ARRAY_LENGTH(readers) && !is_key; i++) {
-		EVP_PKEY *pkey = readers[i](bytes);
+		const unsigned char *at = bytes;
+		EVP_PKEY *pkey = readers[i](&at, (long)n);
 		is_key = pkey != NULL;
 		EVP_PKEY_free(pkey);
 	}
@@ -151,22 +134,33 @@ static bool is_der_key(struct span bytes)
 }
 
 /* DER in base64, with or without line ends, but without the lines that make it PEM. */
-static bool is_base64_key(struct span text)
+static bool is_base64_key(struct span text, unsigned char *scratch)
 {
 	int n = 0, n_last = 0;
-	bool is_key = false;
-	if (text.n > MAX_DER_BYTES)
-		return false;
 	EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
-	unsigned char *der = malloc(text.n + 1);
-	if (context && der) {
-		EVP_DecodeInit(context);
-		is_key = EVP_DecodeUpdate(context, der, &n, (const unsigned char *)text.data, (int)text.n) >= 0 &&
-				 EVP_DecodeFinal(context, der + n, &n_last) >= 0 && is_der_key(span_of(der, (size_t)(n + n_last)));
-		OPENSSL_cleanse(der, text.n);
-	}
-	free(der);
+	if (!context)
+		return true; /* as below */
+	EVP_DecodeInit(context);
+	bool is_base64 = EVP_DecodeUpdate(context, scratch, &n, (const unsigned char *)text.data, (int)text.n) >= 0 &&
+					 EVP_DecodeFinal(context, scratch + n, &n_last) >= 0;
 	EVP_ENCODE_CTX_free(context);
+	return is_base64 && is_der_key(scratch, (size_t)(n + n_last));
+}
+
+/* A key that is neither PEM nor JSON, as it is or in base64. */
+static bool is_bare_key(struct span bytes, struct span text)
+{
+	if (bytes.n == 0 || bytes.n > MAX_DER_BYTES)
+		return false;
+	unsigned char *scratch = malloc(bytes.n + 1);
+	if (!scratch)
+		return true; /* nobody can tell, so it must not become a secret */
+	/* whoever read the file may have taken the last byte of DER for a line end, and dropped it */
+	memcpy(scratch, bytes.data, bytes.n);
+	scratch[bytes.n] = '\n';
+	bool is_key = is_der_key(scratch, bytes.n + 1) || is_base64_key(text, scratch);
+	OPENSSL_cleanse(scratch, bytes.n);
+	free(scratch);
 	return is_key;
 }
 
@@ -186,8 +180,7 @@ enum key_form key_look(struct span bytes)
 		return KEY_FORM_PEM;
 	if (span_starts_with(text, SPAN("{")))
 		return KEY_FORM_JSON;
-	if (span_starts_with(text, SPAN("ssh-")) || span_starts_with(text, SPAN("ecdsa-sha2-")) || is_der_key(bytes) ||
-		is_base64_key(text))
+	if (span_starts_with(text, SPAN("ssh-")) || span_starts_with(text, SPAN("ecdsa-sha2-")) || is_bare_key(bytes, text))
 		return KEY_FORM_MISTAKEN;
 	return KEY_FORM_SECRET;
 }

@@ -187,7 +187,8 @@ static void add_finding(struct buffer *text, const struct explanation *explanati
 static void add_element(struct buffer *text, const struct explanation *explanation, size_t i)
 {
 	const struct diagnosis_element *element = &explanation->diagnosis.elements[i];
-	buffer_add_printf(text, "element %zu: %zu characters, %s\n  \"", i + 1, element->text.n, element->form->words);
+	buffer_add_printf(text, "element %zu: %zu character%s, %s\n  \"", i + 1, element->text.n,
+					  element->text.n == 1 ? "" : "s", element->form->words);
 	printable_add_cut(text, element->text, MAX_SHOWN_CHARACTERS);
 	buffer_add_text(text, "\"\n  ");
 	add_finding(text, explanation, element);

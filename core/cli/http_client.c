@@ -14,7 +14,7 @@ struct http_client {
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *connect_to;
-	char error[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE + 64]; /* curl's text, and maybe a hint */
 };
 
 /* What the callbacks of one call need. */
@@ -214,6 +214,10 @@ static int finish(struct exchange *exchange)
 		return -ENOMEM;
 	if (client->error[0] == '\0')
 		(void)snprintf(client->error, sizeof client->error, "%s", curl_easy_strerror(code));
+	if (code == CURLE_PEER_FAILED_VERIFICATION) {
+		size_t n = strlen(client->error);
+		(void)snprintf(client->error + n, sizeof client->error - n, " (--cacert FILE trusts it, --insecure all)");
+	}
 	return -EHOSTUNREACH;
 }
 

@@ -46,6 +46,7 @@ struct listening {
 	bool is_json, is_coloured;
 	struct config *config; /* NULL if the command line says it all */
 	struct target target;
+	char *place; /* its URL without the query, where a ticket may be */
 	struct http_client *client;
 	struct buffer filter; /* as a query */
 	struct buffer start;  /* where to begin, as a query */
@@ -68,6 +69,7 @@ static void listening_finish(struct listening *listening)
 	http_answer_finish(&listening->answer);
 	http_client_destroy(listening->client);
 	sse_finish(&listening->sse);
+	free(listening->place);
 	target_finish(&listening->target);
 	config_destroy(listening->config);
 	if (listening->stop_fd >= 0)
@@ -212,11 +214,11 @@ static int on_body(void *context, struct span bytes)
 {
 	struct listening *listening = context;
 	if (!listening->answer.is_event_stream) {
-		output_complain("what answers at %s is no event stream; is its path subscribers.path?", listening->target.url);
+		output_complain("what answers at %s is no event stream; is its path subscribers.path?", listening->place);
 		return LISTEN_OVER;
 	}
 	if (!listening->was_connected)
-		output_complain("listening at %s", listening->target.url);
+		output_complain("listening at %s", listening->place);
 	listening->was_connected = true;
 	return sse_read(&listening->sse, bytes, on_message, listening);
 }
@@ -360,12 +362,21 @@ static int prepare_call(struct listening *listening)
 	return r;
 }
 
+static int name_place(struct listening *listening)
+{
+	const char *url = listening->target.url;
+	listening->place = span_dup(span_of(url, strcspn(url, "?")));
+	return listening->place ? 0 : -ENOMEM;
+}
+
 static int prepare(struct listening *listening)
 {
 	int r = load_config(listening);
 	if (r == CLI_OK)
 		r = target_find(listening->invocation, listening->config, TARGET_SUBSCRIBERS, any_public_url(listening->config),
 						listening->config ? listening->config->subscribers.path : NULL, &listening->target);
+	if (r == CLI_OK)
+		r = name_place(listening);
 	if (r == CLI_OK)
 		r = make_query(listening);
 	if (r == CLI_OK)
@@ -526,6 +537,12 @@ static int pause_before_next(struct listening *listening, const char *why)
 	return is_late ? at_deadline(listening) : -EAGAIN;
 }
 
+/* A refusal that may be over soon. */
+static bool is_passing(int status)
+{
+	return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+}
+
 /* The gateway answered something other than a stream. */
 static int after_answer(struct listening *listening)
 {
@@ -537,7 +554,7 @@ static int after_answer(struct listening *listening)
 		return -ENOMEM;
 	if (status == 200)
 		return pause_before_next(listening, "the stream ended");
-	if (status == 408 || status == 429 || status >= 500) {
+	if (is_passing(status)) {
 		char why[64];
 		(void)snprintf(why, sizeof why, "the gateway answered %d", status);
 		return pause_before_next(listening, why);
@@ -550,7 +567,7 @@ static int after_answer(struct listening *listening)
 static int after_silence(struct listening *listening, int error)
 {
 	CLEANUP(free) char *why = NULL;
-	if (asprintf(&why, "%s: %s", listening->target.url,
+	if (asprintf(&why, "%s: %s", listening->place,
 				 error == -ETIMEDOUT ? "not a byte for too long" : http_client_error(listening->client)) < 0)
 		return -ENOMEM;
 	if (listening->was_connected)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the provider is known to send, to try a gateway with. The first two bodies are those of the provider's
- * documentation, byte for byte; the others have the documented form, with values of ours.
+ * documentation, byte for byte. The other event_subscription bodies follow its rules; of the rest only type and
+ * top-level keys are taken from the documentation, what stands inside is made up.
  */
 #ifndef CLI_SAMPLES_H
 #define CLI_SAMPLES_H

@@ -26,7 +26,7 @@ struct complaints {
 	struct complaint *items;
 	size_t n;
 	size_t n_errors;
-	size_t n_left_out; /* beyond COMPLAINTS_MAX */
+	size_t n_left_out; /* beyond COMPLAINTS_MAX: to be told to whoever reads the list */
 	bool failed;       /* out of memory: the list is not complete */
 	char **files;
 	size_t n_files;

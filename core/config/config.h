@@ -4,7 +4,7 @@
  *
  * config_load() finds everything that is wrong, not only the first thing, and each complaint says
  * "file:line:column: what, and what would be right". Whatever it returns is complete: defaults are
- * filled in, secrets are read, ranges hold. Options are rows of tables (see config/schema.c), so that
+ * filled in, secrets are read, ranges hold. Options are rows of tables (config/options.c), so that
  * checks, defaults and documentation cannot disagree.
  */
 #ifndef CONFIG_CONFIG_H

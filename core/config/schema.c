@@ -353,6 +353,25 @@ static size_t *count_of(const struct option *option, void *field)
 	return (size_t *)(void *)((char *)field - option->offset + option->count_offset);
 }
 
+/* The field is a pointer to some struct, which is not the same as a void * to the compiler. */
+static void *load_pointer(const void *field)
+{
+	void *pointer;
+	memcpy(&pointer, field, sizeof pointer);
+	return pointer;
+}
+
+static void store_pointer(void *field, void *pointer)
+{
+	memcpy(field, &pointer, sizeof pointer);
+}
+
+/* The i-th entry of the list or map in the field. */
+static void *entry_of(const struct option *option, const void *field, size_t i)
+{
+	return field_at(load_pointer(field), i * option->entry_bytes);
+}
+
 /* What one entry is, in the words of an option. */
 static struct option entry_option(const struct option *option)
 {
@@ -376,12 +395,14 @@ static bool make_entries(struct schema_reader *reader, const struct option *opti
 	}
 	if (node->n_entries == 0)
 		return false;
-	*(void **)field = calloc(node->n_entries, option->entry_bytes);
-	if (!*(void **)field)
+	void *entries = calloc(node->n_entries, option->entry_bytes);
+	if (!entries) {
 		reader->failed = true;
-	else
-		*count_of(option, field) = node->n_entries;
-	return !reader->failed;
+		return false;
+	}
+	store_pointer(field, entries);
+	*count_of(option, field) = node->n_entries;
+	return true;
 }
 
 static void read_list(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
@@ -392,8 +413,7 @@ static void read_list(struct schema_reader *reader, const struct option *option,
 	struct option entry = entry_option(option);
 	for (size_t i = 0; i < node->n_entries; i++)
 		if (node->entries[i].value->kind != YAML_KIND_BROKEN)
-			entry.type->read(reader, &entry, node->entries[i].value,
-							 field_at(*(void **)field, i * option->entry_bytes));
+			entry.type->read(reader, &entry, node->entries[i].value, entry_of(option, field, i));
 }
 
 static void read_name(struct schema_reader *reader, const struct option *option, const struct yaml_node *key,
@@ -418,7 +438,7 @@ static void read_named(struct schema_reader *reader, const struct option *option
 		return;
 	struct option entry = entry_option(option);
 	for (size_t i = 0; i < node->n_entries; i++) {
-		void *object = field_at(*(void **)field, i * option->entry_bytes);
+		void *object = entry_of(option, field, i);
 		read_name(reader, option, node->entries[i].key, object);
 		entry.key = node->entries[i].key->text;
 		if (node->entries[i].value->kind != YAML_KIND_BROKEN)
@@ -431,16 +451,16 @@ static void release_list(const struct option *option, void *field)
 	struct option entry = entry_option(option);
 	size_t *n = count_of(option, field);
 	for (size_t i = 0; i < *n && entry.type->release; i++)
-		entry.type->release(&entry, field_at(*(void **)field, i * option->entry_bytes));
-	free(*(void **)field);
-	*(void **)field = NULL;
+		entry.type->release(&entry, entry_of(option, field, i));
+	free(load_pointer(field));
+	store_pointer(field, NULL);
 	*n = 0;
 }
 
 static void release_named(const struct option *option, void *field)
 {
 	for (size_t i = 0; i < *count_of(option, field); i++)
-		free(*(char **)field_at(*(void **)field, i * option->entry_bytes));
+		free(*(char **)entry_of(option, field, i));
 	release_list(option, field);
 }
 

@@ -86,10 +86,8 @@ static void read_file(struct secret_reader *reader)
 
 static bool is_variable_name(const char *name)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-	size_t n = strspn(name, letters);
-	return n > 0 &&
-		   name[n + strspn(name + n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789")] == '\0';
+	static const char alphabet[] = "0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	return name[0] && (name[0] < '0' || name[0] > '9') && name[strspn(name, alphabet)] == '\0';
 }
 
 static void read_variable(struct secret_reader *reader)

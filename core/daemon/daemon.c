@@ -75,7 +75,7 @@ static int check_certificates(const struct config *config)
 			log_warning("certificate", LOG_TEXT("reason", warning));
 		free(warning);
 		if (r < 0)
-			return refuse("cannot use the certificate", message, r);
+			return refuse("cannot use the certificate", message, r == -EINVAL ? DAEMON_E_CONFIG : r);
 	}
 	return 0;
 }
@@ -125,11 +125,11 @@ static int build_gateway(struct server *server, const struct config *config)
 	(void)pthread_mutex_init(&gateway->keys_lock, NULL);
 	uint64_t max_connections = raise_descriptor_limit(config->limits.max_connections);
 	int r = check_certificates(config);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	r = keys_load(config, SPAN(""), &gateway->keys, &message);
 	if (r < 0)
-		return refuse("cannot use the token keys", message, r);
+		return refuse("cannot use the token keys", message, r == -EINVAL ? DAEMON_E_CONFIG : r);
 	r = limits_create(max_connections, config->limits.max_connections_per_address, &gateway->limits);
 	if (r == 0)
 		r = ticket_office_create(&gateway->tickets);

@@ -8,7 +8,11 @@
 
 #include "config/config.h"
 
-/* Runs to the end. 0 after an orderly stop; negative errno if it could not start (said in the log). */
+enum daemon_outcome {
+	DAEMON_STOPPED,  /* in good order */
+	DAEMON_E_CONFIG, /* what the configuration names is no use: a certificate, a key */
+};
+/* Runs to the end. An outcome, or negative errno if it could not start; said in the log. */
 int daemon_run(const struct config *config) MUST_USE;
 
 #endif

@@ -28,7 +28,7 @@ int keys_load(const struct config *config, struct span fetched, struct token_key
 	}
 	if (fetched.n)
 		sources[n++] =
-		    (struct token_key_source){ .bytes = fetched, .where = subscribers->jwks_url, .is_published = true };
+			(struct token_key_source){ .bytes = fetched, .where = subscribers->jwks_url, .is_published = true };
 	int r = token_keys_create(sources, n, &options, ret_keys, &warnings, ret_message);
 	if (r == 0 && warnings)
 		log_warning("token keys", LOG_TEXT("says", warnings));

@@ -85,5 +85,5 @@ int main(int argc, char **argv)
 	log_set_level(levels[config->log_level]);
 	int r = daemon_run(config);
 	curl_global_cleanup();
-	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return r == DAEMON_STOPPED ? EXIT_SUCCESS : r == DAEMON_E_CONFIG ? EX_CONFIG : EXIT_FAILURE;
 }

@@ -326,6 +326,11 @@ static void refuse_bad_request(struct connection *connection, const struct http_
 		connection_refuse(connection, problem->status, "bad_request", problem->reason, NULL);
 }
 
+static void refuse_too_large(struct connection *connection)
+{
+	connection_refuse(connection, 413, "too_large", "the body is larger than max_body", NULL);
+}
+
 /* Starts an exchange, or answers at once. */
 static void begin_exchange(struct connection *connection, const struct http_request *request)
 {
@@ -356,7 +361,7 @@ static void begin_exchange(struct connection *connection, const struct http_requ
 	if (connection->exchange != exchange)
 		return; /* answered already */
 	if (exchange->content_length > exchange->max_body)
-		connection_refuse(connection, 413, "too_large", "the body is larger than max_body", NULL);
+		refuse_too_large(connection);
 	else if (connection->phase == CONNECTION_BODY)
 		connection_set_deadline(connection, limits_of(connection)->body_timeout_ms);
 	else if (endpoint->finish)
@@ -376,7 +381,7 @@ static bool add_body(struct connection *connection, struct span data)
 {
 	struct exchange *exchange = connection->exchange;
 	if (data.n > exchange->max_body - exchange->body.n) {
-		connection_refuse(connection, 413, "too_large", "the body is larger than max_body", NULL);
+		refuse_too_large(connection);
 		return false;
 	}
 	buffer_add(&exchange->body, data);
@@ -397,6 +402,12 @@ static void read_sized_body(struct connection *connection, struct span *bytes)
 		finish_body(connection, buffer_span(&exchange->body));
 }
 
+/* A chunk's claim is enough to refuse it. */
+static bool is_chunk_too_large(const struct exchange *exchange)
+{
+	return exchange->chunks.left > exchange->max_body - exchange->body.n;
+}
+
 static void read_chunked_body(struct connection *connection, struct span *bytes)
 {
 	struct exchange *exchange = connection->exchange;
@@ -406,6 +417,10 @@ static void read_chunked_body(struct connection *connection, struct span *bytes)
 		outcome = http_chunks_read(&exchange->chunks, bytes, &data);
 		if (outcome != HTTP_CHUNKS_E_BAD && !add_body(connection, data))
 			return;
+		if (outcome == HTTP_CHUNKS_MORE && is_chunk_too_large(exchange)) {
+			refuse_too_large(connection);
+			return;
+		}
 	}
 	if (outcome == HTTP_CHUNKS_E_BAD)
 		refuse_bad_request(connection, &(struct http_problem){ 400, "the chunked body is malformed" });

@@ -43,6 +43,7 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 {
 	struct callback *callback = callback_of(exchange);
 	if (request->body == HTTP_BODY_NONE) {
+		exchange->keep_alive = false; /* there may be a body all the same */
 		connection_refuse(exchange->connection, 411, "length_required", "a callback has a Content-Length or is chunked",
 						  NULL);
 		return;

@@ -79,7 +79,11 @@ static const struct endpoint *find(const struct connection *connection, const st
 
 static bool has_method(const struct endpoint *endpoint, struct span method)
 {
-	return !endpoint->methods || http_list_has(span_text(endpoint->methods), method);
+	struct span rest = span_text(endpoint->methods), item;
+	while (span_next(&rest, ',', &item))
+		if (span_equal(span_trim(item), method)) /* case matters, RFC 9110 9.1 */
+			return true;
+	return !endpoint->methods;
 }
 
 static void refuse_method(struct exchange *exchange, const struct http_request *request)

@@ -196,7 +196,8 @@ static int add_subscriptions(struct subscriber *subscriber, struct message *mess
 }
 
 struct refusal {
-	const char *code, *message;
+	const char *code;
+	char message[128];
 };
 
 static bool check_filters(struct subscriber *subscriber, const struct message *message, struct refusal *ret_refusal)
@@ -216,8 +217,12 @@ static bool check_subscribe(struct subscriber *subscriber, const struct message 
 		*ret_refusal = (struct refusal){ "unauthorized", "auth first" };
 		return false;
 	}
-	if (subscriber->n_subscriptions + message->n_filters > gateway_of(subscriber)->config->subscribers.max_filters) {
-		*ret_refusal = (struct refusal){ "limit", "too many filters on one connection (subscribers.max_filters)" };
+	uint64_t max_filters = gateway_of(subscriber)->config->subscribers.max_filters;
+	if (subscriber->n_subscriptions + message->n_filters > max_filters) {
+		ret_refusal->code = "limit";
+		(void)snprintf(ret_refusal->message, sizeof ret_refusal->message,
+					   "at most %llu filters on one connection (subscribers.max_filters)",
+					   (unsigned long long)max_filters);
 		return false;
 	}
 	if (message->start != MESSAGE_START_NONE && subscriber->has_started) {

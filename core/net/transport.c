@@ -22,6 +22,7 @@ static const char tls12_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 struct transport {
 	uv_loop_t *loop;
 	struct lws_context *context;
+	SSL_CTX *no_client; /* stands in for the client context that libwebsockets would fill with the system's certificates */
 	struct lws_vhost *clear;
 	struct lws_vhost **vhosts; /* by listener; NULL for clear ones */
 	size_t n_vhosts;
@@ -36,8 +37,9 @@ static struct link *link_of(struct lws *wsi)
 
 /* --- what libwebsockets calls --------------------------------------------------------------------------------- */
 
-static int on_received(struct lws *wsi, void *data, size_t n)
+static int on_received(struct lws *wsi, void *user, void *data, size_t n)
 {
+	(void)user;
 	struct link *link = link_of(wsi);
 	if (link->is_in_handshake) { /* libwebsockets timed it; from here on time is measured above */
 		link->is_in_handshake = false;
@@ -48,8 +50,9 @@ static int on_received(struct lws *wsi, void *data, size_t n)
 	return link->is_closing ? -1 : 0;
 }
 
-static int on_writable(struct lws *wsi, void *data, size_t n)
+static int on_writable(struct lws *wsi, void *user, void *data, size_t n)
 {
+	(void)user;
 	struct link *link = link_of(wsi);
 	(void)data;
 	(void)n;
@@ -58,8 +61,9 @@ static int on_writable(struct lws *wsi, void *data, size_t n)
 	return link->is_closing ? -1 : 0;
 }
 
-static int on_closed(struct lws *wsi, void *data, size_t n)
+static int on_closed(struct lws *wsi, void *user, void *data, size_t n)
 {
+	(void)user;
 	struct link *link = link_of(wsi);
 	(void)data;
 	(void)n;
@@ -74,10 +78,11 @@ static int on_closed(struct lws *wsi, void *data, size_t n)
 	return 0;
 }
 
-static int on_tls_context(struct lws *wsi, void *data, size_t n)
+static int on_tls_context(struct lws *wsi, void *user, void *data, size_t n)
 {
-	SSL_CTX *tls = data;
+	SSL_CTX *tls = user;
 	(void)wsi;
+	(void)data;
 	(void)n;
 	if (!SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION))
 		return 1;
@@ -89,7 +94,7 @@ static int on_tls_context(struct lws *wsi, void *data, size_t n)
 
 static const struct {
 	enum lws_callback_reasons reason;
-	int (*act)(struct lws *wsi, void *data, size_t n);
+	int (*act)(struct lws *wsi, void *user, void *data, size_t n);
 } reasons[] = {
 	{ LWS_CALLBACK_RAW_RX, on_received },
 	{ LWS_CALLBACK_RAW_WRITEABLE, on_writable },
@@ -99,10 +104,9 @@ static const struct {
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *data, size_t n)
 {
-	(void)user;
 	for (size_t i = 0; i < ARRAY_LENGTH(reasons); i++)
 		if (reasons[i].reason == reason)
-			return reasons[i].act(wsi, data, n);
+			return reasons[i].act(wsi, user, data, n);
 	return 0;
 }
 
@@ -148,6 +152,7 @@ static struct lws_vhost *create_vhost(struct transport *transport, const struct 
 		info.ssl_private_key_filepath = listener->key;
 		info.ssl_cipher_list = tls12_ciphers;
 		info.alpn = "http/1.1";
+		info.provided_client_ssl_ctx = transport->no_client;
 	}
 	return lws_create_vhost(transport->context, &info);
 }
@@ -181,6 +186,7 @@ int transport_create(uv_loop_t *loop, const struct config *config, struct transp
 	if (!transport)
 		return -ENOMEM;
 	transport->loop = loop;
+	transport->no_client = SSL_CTX_new(TLS_client_method());
 	(void)uv_prepare_init(loop, &transport->reaper);
 	transport->reaper.data = transport;
 	(void)uv_prepare_start(&transport->reaper, reap);
@@ -196,7 +202,7 @@ int transport_create(uv_loop_t *loop, const struct config *config, struct transp
 		.pcontext = &transport->context,
 	};
 	transport->context = lws_create_context(&info);
-	if (!transport->context)
+	if (!transport->context || !transport->no_client)
 		return -ENOMEM;
 	int r = create_vhosts(transport, config, ret_message);
 	if (r < 0)
@@ -216,6 +222,7 @@ void transport_destroy(struct transport *transport)
 	(void)uv_run(transport->loop, UV_RUN_DEFAULT);
 	if (transport->context)
 		lws_context_destroy(transport->context);
+	SSL_CTX_free(transport->no_client);
 	free(transport->vhosts);
 	free(transport);
 }

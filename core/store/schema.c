@@ -24,7 +24,8 @@ static const char *const steps[] = {
 	"  is_open INTEGER NOT NULL,"
 	"  inode INTEGER NOT NULL,"
 	"  head INTEGER NOT NULL,"
-	"  purged INTEGER NOT NULL"
+	"  purged INTEGER NOT NULL,"
+	"  digest BLOB NOT NULL"
 	") STRICT;"
 	"CREATE TABLE events ("
 	"  sequence INTEGER PRIMARY KEY,"
@@ -44,7 +45,7 @@ static const char *const steps[] = {
 	"  digest BLOB NOT NULL,"
 	"  entries BLOB NOT NULL"
 	") STRICT;"
-	"INSERT INTO journal SELECT 1, lower(hex(randomblob(16))), '', 0, 0, 0, 0, 0;",
+	"INSERT INTO journal SELECT 1, lower(hex(randomblob(16))), '', 0, 0, 0, 0, 0, x'';",
 };
 #define CURRENT_VERSION ((int64_t)ARRAY_LENGTH(steps))
 

@@ -5,6 +5,8 @@
 #include "wire/digest.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 static bool copy_text(sqlite3_stmt *statement, int i, char *text, size_t size)
 {
@@ -17,10 +19,20 @@ static bool copy_text(sqlite3_stmt *statement, int i, char *text, size_t size)
 	return true;
 }
 
-static bool is_epoch(const char *epoch)
+#define STATE_DIGEST_BYTES 16 /* of SHA-256 over the row as text */
+
+static int digest_of(const struct journal_state *state, uint8_t ret_digest[static DIGEST_BYTES])
 {
-	size_t n = strlen(epoch);
-	return n == 0 || (n == STATE_EPOCH_CHARS && strspn(epoch, "abcdefghijklmnopqrstuvwxyz0123456789") == n);
+	char text[STATE_IDENTITY_CHARS + POSITION_MAX_EPOCH + 128];
+	int n = snprintf(text, sizeof text, "%s %s %" PRId64 " %d %" PRIu64 " %" PRIu64 " %" PRIu64, state->identity,
+	                 state->epoch, state->n_opened, state->is_open, state->inode, state->head, state->purged);
+	return n < 0 || (size_t)n >= sizeof text ? -EINVAL : digest_sha256(span_of(text, (size_t)n), ret_digest);
+}
+
+/* The row that came with the table has not been written by state_write yet. */
+static bool is_new(const struct journal_state *state, struct span digest)
+{
+	return digest.n == 0 && state->n_opened == 0 && state->head == 0 && state->purged == 0 && !state->epoch[0];
 }
 
 static int read_row(sqlite3_stmt *statement, struct journal_state *ret_state)
@@ -32,9 +44,15 @@ static int read_row(sqlite3_stmt *statement, struct journal_state *ret_state)
 		.head = (uint64_t)sqlite3_column_int64(statement, 5),
 		.purged = (uint64_t)sqlite3_column_int64(statement, 6),
 	};
+	struct span digest = sqlite_column(statement, 7);
+	uint8_t expected[DIGEST_BYTES];
 	if (!copy_text(statement, 0, state.identity, sizeof state.identity) ||
-	    !copy_text(statement, 1, state.epoch, sizeof state.epoch) || !is_epoch(state.epoch) ||
-	    state.head >= POSITION_MAX_SEQUENCE || state.purged > state.head)
+	    !copy_text(statement, 1, state.epoch, sizeof state.epoch))
+		return -EUCLEAN;
+	int r = digest_of(&state, expected);
+	if (r < 0)
+		return r;
+	if (!is_new(&state, digest) && !span_equal(digest, span_of(expected, STATE_DIGEST_BYTES)))
 		return -EUCLEAN;
 	*ret_state = state;
 	return 0;
@@ -43,13 +61,29 @@ static int read_row(sqlite3_stmt *statement, struct journal_state *ret_state)
 int state_read(sqlite3 *db, struct journal_state *ret_state)
 {
 	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
-	int r = sqlite_prepare(db, "SELECT identity, epoch, n_opened, is_open, inode, head, purged FROM journal", &statement);
+	int r = sqlite_prepare(db, "SELECT identity, epoch, n_opened, is_open, inode, head, purged, digest FROM journal",
+	                       &statement);
 	if (r < 0)
 		return r;
 	int code = sqlite3_step(statement);
 	if (code == SQLITE_DONE)
 		return -EUCLEAN;
 	return code == SQLITE_ROW ? read_row(statement, ret_state) : sqlite_errno(db, code);
+}
+
+int state_write(sqlite3_stmt *statement, const struct journal_state *state)
+{
+	uint8_t digest[DIGEST_BYTES];
+	int r = digest_of(state, digest);
+	const int64_t numbers[] = { state->n_opened, state->is_open, (int64_t)state->inode, (int64_t)state->head,
+		                        (int64_t)state->purged };
+	if (r == 0)
+		r = sqlite_bind_text(statement, 1, span_text(state->epoch));
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(numbers); i++)
+		r = sqlite_bind_number(statement, (int)i + 2, numbers[i]);
+	if (r == 0)
+		r = sqlite_bind_blob(statement, 7, span_of(digest, STATE_DIGEST_BYTES));
+	return r < 0 ? r : sqlite_step(statement);
 }
 
 int state_read_without_wal(const struct journal_file *file, struct journal_state *ret_state)
@@ -90,21 +124,4 @@ int state_draw_epoch(char ret_epoch[static POSITION_MAX_EPOCH + 1])
 		ret_epoch[i] = alphabet[bytes[i] % (sizeof alphabet - 1)];
 	ret_epoch[sizeof bytes] = '\0';
 	return 0;
-}
-
-int state_mark_open(sqlite3 *db, const struct journal_file *file, const char *epoch)
-{
-	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
-	int r = sqlite_prepare(db, "UPDATE journal SET n_opened = n_opened + 1, is_open = 1, epoch = ?, inode = ?",
-	                       &statement);
-	if (r == 0)
-		r = sqlite_bind_text(statement, 1, span_text(epoch));
-	if (r == 0)
-		r = sqlite_bind_number(statement, 2, (int64_t)file->identity.inode);
-	return r < 0 ? r : sqlite_step(statement);
-}
-
-int state_mark_closed(sqlite3 *db)
-{
-	return sqlite_run(db, "UPDATE journal SET is_open = 0");
 }

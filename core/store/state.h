@@ -32,8 +32,11 @@ struct journal_state {
 	uint64_t purged; /* everything up to here is gone on purpose */
 };
 
-/* -EUCLEAN if the row is not as it must be. */
+/* -EUCLEAN if the row is not there or its digest is wrong. */
 int state_read(sqlite3 *db, struct journal_state *ret_state) MUST_USE;
+#define STATE_UPDATE                                                                               \
+	"UPDATE journal SET epoch = ?, n_opened = ?, is_open = ?, inode = ?, head = ?, purged = ?, digest = ?"
+int state_write(sqlite3_stmt *statement, const struct journal_state *state) MUST_USE;
 /* From the file alone, whatever stands in its write-ahead log. */
 int state_read_without_wal(const struct journal_file *file, struct journal_state *ret_state) MUST_USE;
 bool state_continues(const struct journal_state *state, const struct journal_state *without_wal);
@@ -41,8 +44,4 @@ bool state_continues(const struct journal_state *state, const struct journal_sta
 bool state_needs_epoch(const struct journal_state *state, const struct journal_file *file);
 /* A new epoch. 0 or -EIO. */
 int state_draw_epoch(char ret_epoch[static POSITION_MAX_EPOCH + 1]) MUST_USE;
-/* In the database: open in this run, by this file, in this epoch. */
-int state_mark_open(sqlite3 *db, const struct journal_file *file, const char *epoch) MUST_USE;
-int state_mark_closed(sqlite3 *db) MUST_USE;
-
 #endif

@@ -7,7 +7,7 @@
 #include "wire/http.h"
 
 #define MAX_METHOD_BYTES 32
-#define MAX_TARGET_BYTES 8000
+#define MAX_TARGET_BYTES 10000
 #define MAX_LENGTH_DIGITS 19 /* fits 64 bits whatever the digits */
 #define MAX_CHUNK_DIGITS 16
 #define MAX_CHUNK_LINE_BYTES 256

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal in SQLite, as its writer sees it.
+ *
+ * What always holds: a transaction is one batch of events (or one little job of upkeep, see upkeep.h), it is durable
+ * when COMMIT says so, and what is in memory beside it (head, tail, duplicates) changes only after that.
+ *
+ * Failed writes. SQLite appends a transaction's pages to the write-ahead log, syncs it, and only then counts them as
+ * committed in its index of the log, which all connections share. If the sync fails, the kernel may have dropped those pages
+ * and will say "synced" the next time without having written them: so the log may now hold bytes in memory that are not on
+ * the disk. Nothing may ever depend on these. In this process nothing does: they are not counted as committed, and the next
+ * transaction is written over them. But should this process end, the next one would find them in the page cache, take them for
+ * committed, and append to them. So after any failure that may be one of a sync, nothing is accepted until
+ * wal_checkpoint(TRUNCATE) has succeeded: it copies all committed pages to the main file, freshly written, syncs that, and cuts
+ * the log to nothing. The same is done first thing at every start, for what the process before may have left. Committed
+ * pages are safe to copy as each of them was synced once (synchronous=FULL for every transaction, upkeep included: with
+ * less, a page read back from the log could be one that was dropped). A checkpoint that fails is repeated as a whole. The
+ * descriptors stay the same ones on purpose: only they are sure to be told of every error of a write in the background.
+ * If the journal is then not exactly at the head that was reported last, it refuses everything until a restart.
+ *
+ * Belongs to the writer thread but for what says otherwise.
+ */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include "store/duplicates.h"
+#include "store/record.h"
+#include "store/state.h"
+#include "store/store.h"
+#include "store/tail.h"
+
+/* Events in one transaction. */
+#define JOURNAL_MAX_BATCH 1024
+
+enum journal_statement {
+	STATEMENT_BEGIN,
+	STATEMENT_COMMIT,
+	STATEMENT_ROLLBACK,
+	STATEMENT_INSERT,
+	STATEMENT_SELECT,
+	STATEMENT_STATE,
+	STATEMENT_SEGMENT,
+	STATEMENT_SEGMENT_PARTS,
+	STATEMENT_OLDEST,
+	STATEMENT_EXPIRED,
+	STATEMENT_PURGE,
+	STATEMENT_PURGE_SEGMENTS,
+	STATEMENT_N_PAGES,
+	STATEMENT_N_FREE_PAGES,
+	STATEMENT_VACUUM,
+	STATEMENTS,
+};
+
+struct journal {
+	struct journal_file file;
+	sqlite3 *db;
+	sqlite3_stmt *statements[STATEMENTS];
+	struct journal_state state; /* as it is durable */
+	struct tail *tail;          /* any thread */
+	struct duplicates *duplicates;
+	struct record_texts texts;
+	char epoch[POSITION_MAX_EPOCH + 1]; /* any thread */
+	_Atomic uint64_t head, oldest;      /* any thread */
+	/* Any thread: a segment of the index that a reader found missing or damaged, plus one; 0 if none. */
+	_Atomic uint64_t damaged_segment;
+	bool is_ready;   /* the log is known to hold nothing but what is durable */
+	bool is_marked;  /* as open, in the file */
+	bool is_broken;  /* until a restart */
+	int n_wal_pages; /* in the log, as of the last commit */
+	struct upkeep {
+		int64_t retention_age_ms;
+		uint64_t retention_bytes;
+		int checkpoint_at_pages;
+		uint64_t next_retention_ns; /* monotonic */
+		uint64_t pause_until_ns;    /* after a failure */
+		uint64_t unused_bytes;
+	} upkeep;
+};
+
+/* 0; -errno and a sentence (which is NULL without memory). */
+int journal_open(const struct store_options *options, struct journal **ret_journal, char **ret_message) MUST_USE;
+/* The readers must have been destroyed. NULL is fine. */
+void journal_close(struct journal *journal);
+CLEANUP_DEFINE(struct journal, journal_close)
+
+/* Fills the table of duplicates from the newest events. It may take a second or two: before the first commit. */
+void journal_remember(struct journal *journal);
+/* Stores a batch (1..JOURNAL_MAX_BATCH) and gives every item its status, sequence and error. 0, or what failed. */
+int journal_commit(struct journal *journal, struct commit_item *items, size_t n) MUST_USE;
+
+/* A transaction: begin, and if that went well, end with the outcome of what was done in between. A positive outcome
+ * commits too. */
+int journal_begin(struct journal *journal) MUST_USE;
+int journal_end(struct journal *journal, int outcome) MUST_USE;
+/* Notes in the transaction what the state will be, for journal_end(); assigns it when that has succeeded. */
+int journal_write_state(struct journal *journal, const struct journal_state *state) MUST_USE;
+/* Reads what is the oldest event now. 0 or -errno. */
+int journal_find_oldest(struct journal *journal) MUST_USE;
+
+#endif

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bound on every test, so that a gateway that hangs fails one test and not the whole run."""
+
+import signal
+
+import pytest
+
+SECONDS = 90
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "tsan: also run under ThreadSanitizer")
+    config.addinivalue_line("markers", "release: also run with the release build")
+    config.addinivalue_line("markers", "only_release: needs the speed of what is shipped")
+    config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
+    config.addinivalue_line("markers", "bound(seconds): may take longer than the others")
+
+
+@pytest.fixture(autouse=True)
+def _bound(request):
+    mark = request.node.get_closest_marker("bound")
+    seconds = mark.args[0] if mark else SECONDS
+
+    def give_up(*_):
+        raise TimeoutError(f"the test took longer than {seconds} s")
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)

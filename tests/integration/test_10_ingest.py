@@ -1,0 +1,558 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callbacks come in: what the provider sends arrives as it was sent, and everything else is told off in time."""
+
+import random
+import socket
+
+import pytest
+
+from bodies import ASSIGNED, BODIES, MALFORMED
+from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
+
+MAX_BODY = 256 * 1024
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    with Gateway() as running:
+        yield running
+
+
+def head(*lines, method="POST", path=CALLBACK_PATH, host="gateway"):
+    """The bytes of a request's head."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
+
+
+def post_head(body, *lines, signature=None):
+    return head(f"Content-Length: {len(body)}", f"{SIGNATURE}: {signature or sign(body)}", *lines)
+
+
+def chunked(body, *sizes):
+    """The body in chunks of these sizes, the last one again and again."""
+    sizes, result = list(sizes), b""
+    while body:
+        size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
+        result += b"%x\r\n%b\r\n" % (len(body[:size]), body[:size])
+        body = body[size:]
+    return result + b"0\r\n\r\n"
+
+
+def chunked_head(body, *lines):
+    return head("Transfer-Encoding: chunked", f"{SIGNATURE}: {sign(body)}", *lines)
+
+
+def assert_refused(gateway, request, *statuses):
+    """Answered with one of these statuses, and closed; None stands for a close without an answer."""
+    with gateway.raw() as connection:
+        try:
+            connection.send(request)
+        except ConnectionError:
+            pass  # it need not read what it has refused
+        answer = connection.read_to_end()
+        if not answer:
+            assert None in statuses, gateway.log()
+            return
+        connection.buffer = answer
+        status, headers = connection.read_head()
+        assert status in statuses, (status, gateway.log())
+        assert headers["Connection"] == "close"
+
+
+# What arrives
+
+
+@pytest.mark.tsan
+@pytest.mark.parametrize("body, interactions", [case[1:] for case in BODIES], ids=[case[0] for case in BODIES])
+def test_bodies_arrive_as_they_were_sent(gateway, body, interactions):
+    with gateway.connect() as subscriber, gateway.stream() as stream:
+        subscriber.subscribe()
+        stream.expect("welcome")
+        stream.expect("subscribed")
+        gateway.deliver(body)
+        text = subscriber.receive_text()
+        assert text.endswith('"callback":' + body.decode() + "}")
+        event = stream.expect("event")
+        assert event["interactions"] == interactions
+        assert event["source"] == "cronofy"
+        # CR would end a line of the stream, too; in JSON it is nothing but white space
+        assert event["text"] == text.replace("\r", "")
+
+
+@pytest.mark.parametrize("body", [case[1] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_malformed_bodies_are_kept_and_not_pushed(gateway, body):
+    with gateway.connect() as subscriber:
+        subscriber.subscribe()
+        gateway.deliver(body)
+        marker = callback()
+        gateway.deliver(marker)
+        assert subscriber.receive_text().endswith(marker.decode() + "}")
+
+
+def test_no_body_at_all_needs_a_signature_too(gateway):
+    assert gateway.post(b"", headers={SIGNATURE: None}).status == 401
+
+
+@pytest.mark.parametrize("n", [MAX_BODY - 1, MAX_BODY])
+def test_bodies_up_to_the_limit(gateway, n):
+    body = b'{"x":"' + b"x" * (n - 8) + b'"}'
+    with gateway.connect() as subscriber:
+        subscriber.subscribe()
+        gateway.deliver(body)
+        assert subscriber.receive_text().endswith(body.decode() + "}")
+
+
+def test_many_keys_are_read_quickly(gateway):
+    keys = ",".join(f'"{i:x}":0' for i in range(25000))
+    gateway.deliver(("{" + keys + "}").encode())
+
+
+def test_a_duplicate_is_answered_and_pushed_once(gateway):
+    body = callback()
+    with gateway.connect() as subscriber:
+        subscriber.subscribe()
+        for _ in range(3):
+            gateway.deliver(body)
+        subscriber.event()
+        subscriber.expect_nothing()
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json", "application/json; charset=latin1"])
+def test_the_content_type_does_not_matter(gateway, content_type):
+    gateway.deliver(callback(), headers={"Content-Type": content_type})
+
+
+# Slices
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_a_request_in_slices(gateway, size):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send_slices(post_head(body) + body, size)
+        assert connection.read_answer().status == 200
+
+
+@pytest.mark.parametrize("sizes", [(1,), (2, 3, 5), (100000,), (1, 100000), (16, 1)])
+@pytest.mark.parametrize("slice_size", [1, 5, 100000])
+def test_chunked_bodies(gateway, sizes, slice_size):
+    body = callback()
+    with gateway.connect() as subscriber, gateway.raw() as connection:
+        subscriber.subscribe()
+        connection.send_slices(chunked_head(body) + chunked(body, *sizes), slice_size)
+        assert connection.read_answer().status == 200
+        assert subscriber.receive_text().endswith(body.decode() + "}")
+
+
+def test_chunked_bodies_in_random_slices(gateway):
+    random_numbers = random.Random(7)
+    for _ in range(20):
+        body = callback()
+        data = chunked_head(body) + chunked(body, *(random_numbers.randint(1, 40) for _ in range(30)))
+        with gateway.raw() as connection:
+            while data:
+                n = random_numbers.randint(1, 50)
+                connection.send(data[:n])
+                data = data[n:]
+            assert connection.read_answer().status == 200
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"%x;name=value\r\n%b\r\n0\r\n\r\n",
+        b'%x;a="b;c";d\r\n%b\r\n0;last\r\n\r\n',
+        b"0000000000%x\r\n%b\r\n00\r\n\r\n",
+        b"%X\r\n%b\r\n0\r\nTrailer: ignored\r\nAnother: one\r\n\r\n",
+    ],
+    ids=["extension", "quoted extension", "leading zeros", "trailers"],
+)
+def test_odd_but_legal_chunks(gateway, framing):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send(chunked_head(body) + framing % (len(body), body))
+        assert connection.read_answer().status == 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x\r\n\r\n",
+        b"-1\r\n",
+        b"+5\r\n",
+        b"0x5\r\n",
+        b" 5\r\n",
+        b"\r\n",
+        b"5\nhello",
+        b"5\r\nhelloX",
+        b"5\r\nhello0\r\n\r\n",
+        b"FFFFFFFFFFFFFFFFF\r\n",
+        b"5;" + b"x" * 20000,
+        b"0\r\nno colon\r\n\r\n",
+    ],
+)
+def test_bad_chunks_are_refused(gateway, data):
+    assert_refused(gateway, chunked_head(b"hello") + data, 400, 413)
+
+
+@pytest.mark.parametrize("size", [MAX_BODY + 1, 2**31, 2**62, 2**63])
+def test_too_large_chunks_are_refused_at_the_claim(gateway, size):
+    assert_refused(gateway, chunked_head(b"") + b"%x\r\n" % size, 400, 413)
+
+
+def test_too_many_chunks_are_refused(gateway):
+    assert_refused(gateway, chunked_head(b"") + b"1\r\nx\r\n" * (MAX_BODY + 1), 413, None)
+
+
+# Connections
+
+
+def test_keep_alive(gateway):
+    with gateway.raw() as connection:
+        for _ in range(5):
+            body = callback()
+            connection.send(post_head(body) + body)
+            answer = connection.read_answer()
+            assert answer.status == 200
+            assert answer.headers.get("Connection", "keep-alive") == "keep-alive"
+
+
+@pytest.mark.parametrize("n", [2, 20])
+def test_pipelined_requests_are_answered_in_order(gateway, n):
+    bodies = [callback() for _ in range(n)]
+    with gateway.connect() as subscriber, gateway.raw() as connection:
+        subscriber.subscribe()
+        connection.send(b"".join(post_head(body) + body for body in bodies))
+        assert [connection.read_answer().status for _ in bodies] == [200] * n
+        for body in bodies:
+            assert subscriber.receive_text().endswith(body.decode() + "}")
+
+
+def test_pipelined_requests_of_different_merit(gateway):
+    good, bad = callback(), callback()
+    with gateway.raw() as connection:
+        connection.send(
+            chunked_head(good) + chunked(good, 7)
+            + post_head(bad, signature=sign(good)) + bad
+            + head(method="GET", path="/nowhere")
+            + post_head(good) + good
+        )
+        assert [connection.read_answer().status for _ in range(4)] == [200, 401, 404, 200]
+
+
+def test_connection_close_is_obeyed(gateway):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send(post_head(body, "Connection: close") + body)
+        answer = connection.read_answer()
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+        assert connection.read_to_end() == b""
+
+
+def test_http_1_0_is_closed_after_the_answer(gateway):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send((post_head(body) + body).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert connection.read_answer().status == 200
+        assert connection.read_to_end() == b""
+
+
+def test_a_client_that_stops_sending_is_taken_for_gone_but_its_callback_is_kept(gateway):
+    body = callback()
+    with gateway.connect() as subscriber, gateway.raw() as connection:
+        subscriber.subscribe()
+        connection.send(post_head(body) + body).finish_sending()
+        assert subscriber.receive_text().endswith(body.decode() + "}")
+
+
+def test_expect_100_continue(gateway):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send(post_head(body, "Expect: 100-continue"))
+        assert connection.read_head()[0] == 100
+        connection.send(body)
+        assert connection.read_answer().status == 200
+
+
+def test_expect_100_continue_with_the_body_at_once(gateway):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send(post_head(body, "Expect: 100-Continue") + body)
+        answer = connection.read_answer()
+        if answer.status == 100:
+            answer = connection.read_answer()
+        assert answer.status == 200
+
+
+def test_expect_is_answered_before_a_body_that_is_not_wanted(gateway):
+    assert_refused(gateway, head(f"Content-Length: {MAX_BODY + 1}", "Expect: 100-continue"), 413)
+
+
+def test_another_expectation_is_refused(gateway):
+    assert_refused(gateway, post_head(b"x", "Expect: wonders"), 417)
+
+
+# Who is refused, and how
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH"])
+def test_only_post(gateway, method):
+    with gateway.raw() as connection:
+        connection.send(head(method=method))
+        status, headers = connection.read_head()
+        assert (status, headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("method", ["post", "TRACE", "CONNECT", "ODD", "POSTS"])
+def test_unknown_methods(gateway, method):
+    assert_refused(gateway, head("Connection: close", method=method), 400, 405, 501, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/callbacks",
+        "/callbacks/",
+        CALLBACK_PATH + "/",
+        "/" + CALLBACK_PATH,
+        "/x/.." + CALLBACK_PATH,
+        "/callbacks%2fcronofy",
+        "/callbacks/cronof%79",
+        "/Callbacks/Cronofy",
+        CALLBACK_PATH + "x",
+        CALLBACK_PATH + ";x",
+        "/" + "x" * 8000,
+    ],
+)
+def test_other_paths_are_not_there(gateway, path):
+    body = callback()
+    answer = gateway.post(body, path=path)
+    assert answer.status == 404
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "CONNECT gateway:443 HTTP/1.1",
+        "POST HTTP/1.1",
+        "POST  /callbacks/cronofy HTTP/1.1",
+        "POST /callbacks/cronofy HTTP/1.1 x",
+        "POST /callbacks/cronofy HTTP/2.0",
+        "POST /callbacks/cronofy HTTP/0.9",
+        "POST /callbacks/cronofy http/1.1",
+        "POST /callbacks/cronofy",
+        "POST callbacks/cronofy HTTP/1.1",
+        "P(ST /callbacks/cronofy HTTP/1.1",
+        "POST /callbacks/cro\x01nofy HTTP/1.1",
+    ],
+)
+def test_bad_request_lines(gateway, request_line):
+    request = (request_line + "\r\nHost: gateway\r\nContent-Length: 0\r\n\r\n").encode()
+    assert_refused(gateway, request, 400, 404, 501, 505, None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x00" * 1000,
+        b"\xff" * 20000,
+        b"ding dong\r\n\r\n",
+    ],
+    ids=["TLS", "HTTP/2", "SSH", "zeros", "ones", "text"],
+)
+def test_other_protocols_are_closed(gateway, data):
+    assert_refused(gateway, data, 400, 431, 501, 505, None)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Length: 5", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked", "Content-Length: 5"],
+        ["Content-Length: 5", "Content-Length: 5"],
+        ["Content-Length: 5", "Content-Length: 50"],
+        ["Content-Length: 5, 5"],
+        ["Content-Length: +5"],
+        ["Content-Length: -1"],
+        ["Content-Length: 5abc"],
+        ["Content-Length: 0x5"],
+        ["Content-Length: 5 5"],
+        ["Content-Length:"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: chunked, identity"],
+        ["Transfer-Encoding: xchunked"],
+        ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+        ["Content-Length : 5"],
+        ["Content-Length: 5", " folded: 1"],
+        ["Content-Length: 5", "no colon"],
+        ["Content-Length: 5", ": no name"],
+        ["Content-Length: 5", "X: a\x00b"],
+        ["Content-Length: 5", "X: a\rb"],
+        [f"{SIGNATURE}: a\x01b", "Content-Length: 5"],
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(gateway, lines):
+    smuggled = callback()
+    with gateway.raw() as connection:
+        connection.send(head(*lines) + b"0\r\n\r\n" + post_head(smuggled) + smuggled)
+        answer = connection.read_to_end()
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")), answer
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("length", ["99999999999999999999", str(2**63), str(2**64 + 5)])
+def test_lengths_beyond_numbers(gateway, length):
+    assert_refused(gateway, head(f"Content-Length: {length}"), 400, 413)
+
+
+@pytest.mark.parametrize("length", [MAX_BODY + 1, 2**31, 2**62])
+def test_a_long_body_is_refused_at_the_claim(gateway, length):
+    assert_refused(gateway, head(f"Content-Length: {length}"), 413)
+
+
+def test_a_body_without_a_length_is_refused(gateway):
+    assert_refused(gateway, head(), 411)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, identity", "nonsense"])
+def test_compressed_bodies_are_refused(gateway, encoding):
+    body = callback()
+    assert gateway.post(body, headers={"Content-Encoding": encoding}).status == 415
+
+
+@pytest.mark.parametrize("host_lines", [[], ["Host: a", "Host: b"]])
+def test_the_host_stands_once(gateway, host_lines):
+    body = callback()
+    lines = [f"POST {CALLBACK_PATH} HTTP/1.1", *host_lines, f"Content-Length: {len(body)}", f"{SIGNATURE}: {sign(body)}"]
+    assert_refused(gateway, "\r\n".join([*lines, "", ""]).encode() + body, 400)
+
+
+def test_long_heads_are_served_up_to_16_kib(gateway):
+    body = callback()
+    for padding in (4096, 8192, 15500):
+        assert gateway.post(body, headers={"X-Padding": "x" * padding}).status == 200
+
+
+@pytest.mark.parametrize("padding", [17000, 65536, 1000000])
+def test_longer_heads_are_refused(gateway, padding):
+    assert_refused(gateway, head("X-Padding: " + "x" * padding), 431, None)
+
+
+@pytest.mark.parametrize("n", [200, 1000])
+def test_too_many_fields_are_refused(gateway, n):
+    assert_refused(gateway, head(*(f"X-{i}: 1" for i in range(n))), 400, 431, None)
+
+
+def test_a_hundred_fields_are_fine(gateway):
+    assert gateway.post(callback(), headers={f"X-{i}": "1" for i in range(100)}).status == 200
+
+
+def test_names_that_begin_like_known_ones_hide_nothing(gateway):
+    body = callback()
+    lines = ["C: 1", "Content-Len: 7", "Cronofy-HMAC: x", "X-A: 1", f"{SIGNATURE}: {sign(body)}"]
+    with gateway.raw() as connection:
+        connection.send(head(*lines, f"Content-Length: {len(body)}") + body)
+        assert connection.read_answer().status == 200
+
+
+def test_what_stands_behind_the_body_is_another_request(gateway):
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send(post_head(body) + body + b"garbage\r\n\r\n")
+        assert connection.read_answer().status == 200
+        rest = connection.read_to_end()
+        assert rest == b"" or rest.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_ends_early_leaves_nothing_behind(gateway):
+    body = callback()
+    with gateway.connect() as subscriber:
+        subscriber.subscribe()
+        with gateway.raw() as connection:
+            connection.send(post_head(body) + body[:-1]).finish_sending()
+            answer = connection.read_to_end()
+            assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 "))
+        subscriber.expect_nothing()
+
+
+@pytest.mark.parametrize("protocol", ["foo", "h2c", "websocket", "websocket, h2c"])
+def test_upgrades_on_the_callback_path_are_refused(gateway, protocol):
+    """A POST on a connection that stays, then an upgrade to something: a library's use after free in its time."""
+    body = callback()
+    with gateway.raw() as connection:
+        connection.send(post_head(body) + body)
+        assert connection.read_answer().status == 200
+        connection.send(head("Connection: Upgrade, close", f"Upgrade: {protocol}", method="GET"))
+        assert not connection.read_to_end().startswith((b"HTTP/1.1 1", b"HTTP/1.1 2"))
+
+
+# Those who take their time
+
+
+@pytest.fixture(scope="module")
+def impatient():
+    limits = {"header_timeout": "1s", "body_timeout": "1s", "idle_timeout": "1s"}
+    with Gateway({"limits": limits}) as running:
+        yield running
+
+
+def test_a_slow_head_is_cut(impatient):
+    with impatient.raw() as connection:
+        connection.send(head("X: 1")[:-2])
+        answer = connection.read_to_end()
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_slow_body_is_cut_at_an_absolute_deadline(impatient):
+    """Each byte is in time, the whole is not."""
+    body = callback()
+    with impatient.raw() as connection:
+        connection.send(post_head(body))
+        connection.socket.settimeout(0.1)
+        sent, answer = 0, b""
+        while sent < len(body) and not answer:
+            try:
+                connection.send(body[sent : sent + 1])
+                answer = connection.socket.recv(1000)
+                if not answer:
+                    break
+            except TimeoutError:
+                sent += 1
+            except ConnectionError:
+                break
+        assert sent < len(body)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_silence_is_closed(impatient):
+    with impatient.raw() as connection:
+        answer = connection.read_to_end()
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+    with impatient.raw() as connection:
+        body = callback()
+        connection.send(post_head(body) + body)
+        assert connection.read_answer().status == 200
+        assert connection.read_to_end() == b""
+
+
+def test_slow_ones_cost_the_others_nothing(gateway):
+    slow = [gateway.raw().send(head("X: 1")[:-2]) for _ in range(50)]
+    for _ in range(10):
+        gateway.deliver(callback())
+    for connection in slow:
+        connection.socket.close()
+
+
+def test_connections_that_are_reset_cost_nothing(gateway):
+    for i in range(200):
+        connection = socket.create_connection(gateway.address())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        if i % 2:
+            connection.sendall(post_head(ASSIGNED)[: i * 2])
+        connection.close()
+    gateway.deliver(callback())

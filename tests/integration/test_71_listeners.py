@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the gateway can be reached: by address, by path, by what systemd passes; and what is served where."""
+
+import os
+import socket
+import stat
+
+import pytest
+
+from clients import PATIENCE, RawConnection, Subscriber
+from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
+
+# Who can connect to a socket that systemd passes is not known, so anonymous subscribers have to be allowed twice.
+ANYWHERE = {"subscribers": {"anonymous_anywhere": True}}
+
+
+def post(connection, body):
+    head = f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\n{SIGNATURE}: {sign(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return connection.send(head.encode() + body).read_answer()
+
+
+def get(connection, path="/events"):
+    return connection.send(f"GET {path} HTTP/1.1\r\nHost: g\r\n\r\n".encode()).read_answer()
+
+
+def unix_connection(path):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE)
+    connection.connect(str(path))
+    return connection
+
+
+class UnixConnection(RawConnection):
+    def __init__(self, path):
+        self.socket = unix_connection(path)
+        self.buffer = b""
+
+
+def test_a_unix_socket():
+    gateway = Gateway()
+    path = gateway.folder / "public.sock"
+    gateway.config["listen"] = [{"address": f"unix:{path}"}]
+    with gateway:
+        assert stat.S_ISSOCK(path.stat().st_mode)
+        with Subscriber("ws://localhost/subscribe", sock=unix_connection(path)) as subscriber:
+            subscriber.subscribe()
+            with UnixConnection(path) as connection:
+                assert post(connection, callback()).status == 200
+            subscriber.event()
+        gateway.kill()  # leaves the socket's file behind, which the next start must not mind
+        gateway.start()
+        with UnixConnection(path) as connection:
+            assert get(connection).status == 200
+    assert not path.exists()
+
+
+def test_a_unix_socket_in_the_place_of_something_else():
+    gateway = Gateway()
+    path = gateway.folder / "precious"
+    path.write_text("precious")
+    gateway.config["listen"] = [{"address": f"unix:{path}"}]
+    gateway.start_refused(code=1)
+    assert path.read_text() == "precious"
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
+def test_ipv6():
+    with Gateway({"listen": [{"address": "[::1]:0"}]}) as gateway:
+        assert gateway.address()[0] == "::1"
+        with gateway.connect() as subscriber:
+            subscriber.subscribe()
+            gateway.deliver(callback())
+            subscriber.event()
+
+
+def test_each_listener_serves_its_own():
+    listeners = [
+        {"address": "127.0.0.1:0", "serves": ["sources"]},
+        {"address": "127.0.0.1:0", "serves": ["subscribers"]},
+    ]
+    with Gateway({"listen": listeners}) as gateway:
+        with gateway.connect() as subscriber:
+            subscriber.subscribe()
+            gateway.deliver(callback())
+            subscriber.event()
+        with gateway.raw("sources") as connection:
+            for path in ("/events", "/subscribe", "/ticket"):
+                assert get(connection, path).status == 404
+        with gateway.raw("subscribers") as connection:
+            assert post(connection, callback()).status == 404
+
+
+def test_several_listeners_for_the_same():
+    with Gateway({"listen": [{"address": "127.0.0.1:0"}, {"address": "127.0.0.1:0"}]}) as gateway:
+        ports = {listener["address"].rsplit(":", 1)[1] for listener in gateway.listeners}
+        assert len(ports) == 2
+        for port in ports:
+            with RawConnection(socket.create_connection(("127.0.0.1", int(port)), PATIENCE)) as connection:
+                assert post(connection, callback()).status == 200
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert address in Gateway({"listen": [{"address": address}]}).start_refused(code=1)
+
+
+def listening_socket():
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def test_sockets_that_systemd_passes():
+    with listening_socket() as one, listening_socket() as two:
+        listeners = [
+            {"address": "systemd:subscribers", "serves": ["subscribers"]},
+            {"address": "systemd:sources", "serves": ["sources"]},
+        ]
+        with Gateway({"listen": listeners, **ANYWHERE}, sockets={"sources": one, "subscribers": two}) as gateway:
+            assert gateway.address("sources") == one.getsockname()
+            assert gateway.address("subscribers") == two.getsockname()
+            with gateway.connect() as subscriber:
+                subscriber.subscribe()
+                gateway.deliver(callback())
+                subscriber.event()
+
+
+def test_a_passed_socket_outlives_the_gateway():
+    """What arrives in between waits in the socket's queue: no connection is refused."""
+    with listening_socket() as passed:
+        with Gateway({"listen": [{"address": "systemd:"}], **ANYWHERE}, sockets={"any": passed}) as gateway:
+            gateway.deliver(callback())
+            gateway.stop()
+            with RawConnection(socket.create_connection(passed.getsockname(), PATIENCE)) as early:
+                body = callback()
+                head = f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\n{SIGNATURE}: {sign(body)}\r\n"
+                early.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                gateway.start()
+                assert early.read_answer().status == 200
+
+
+def test_a_socket_that_nobody_passed_is_missed():
+    assert "systemd" in Gateway({"listen": [{"address": "systemd:public"}], **ANYWHERE}).start_refused(code=1)
+
+
+def test_readiness_is_told_to_systemd(tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        notify.settimeout(PATIENCE)
+        with Gateway(environment={"NOTIFY_SOCKET": str(path)}):
+            assert b"READY=1" in notify.recv(4096).split(b"\n")
+        told = notify.recv(4096)
+        while b"STOPPING=1" not in told:
+            told = notify.recv(4096)
+
+
+def test_no_descriptor_would_be_inherited():
+    """What the daemon opens for itself is closed on exec."""
+    with Gateway() as gateway, gateway.connect() as subscriber:
+        subscriber.subscribe()
+        gateway.deliver(callback())
+        for descriptor in os.listdir(f"/proc/{gateway.process.pid}/fd"):
+            with open(f"/proc/{gateway.process.pid}/fdinfo/{descriptor}", encoding="ascii") as info:
+                flags = next(int(line.split()[1], 8) for line in info if line.startswith("flags:"))
+            if int(descriptor) > 2:
+                assert flags & os.O_CLOEXEC, os.readlink(f"/proc/{gateway.process.pid}/fd/{descriptor}")

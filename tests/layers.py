@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include whom in core/.
+
+A folder is a layer. It may include itself and the layers above it, and of the libraries only those that the
+tables below give it, so that a library can be replaced by changing one folder. Exit status 1 and one line for
+each #include that breaks a rule.
+"""
+
+import fnmatch
+import pathlib
+import re
+import sys
+
+# From the top down. A layer may use what stands before it.
+LAYERS = ["base", "wire", "auth", "config", "store", "hub", "handlers", "net", "daemon"]
+
+USES = {layer: set(LAYERS[: i + 1]) for i, layer in enumerate(LAYERS)}
+# A program beside the daemon: it speaks to it over the wire and knows nothing of its inside.
+USES["cli"] = {"base", "wire", "auth", "config", "cli"}
+
+# The libraries, and the folders or files of core/ that may see them.
+FOREIGN = {
+    r"openssl/.*": ["wire/digest.c", "auth/*", "net/transport.c"],
+    r"jansson\.h": ["wire/*", "auth/*", "daemon/main.c", "cli/*"],
+    r"jose/.*": ["auth/*"],
+    r"yaml\.h": ["config/yaml.c"],
+    r"sqlite3\.h": ["store/*"],
+    r"uv\.h": ["handlers/*", "net/*", "daemon/*"],
+    r"libwebsockets\.h": ["net/transport.c"],
+    r"curl/.*": ["cli/*", "daemon/*"],
+    r"ut(hash|list|array)\.h": ["*"],
+}
+
+# The C library and the kernel: for everybody.
+SYSTEM = re.compile(
+    r"(assert|ctype|dirent|endian|errno|fcntl|fnmatch|getopt|glob|grp|inttypes|limits|math|netdb|poll|pthread|pwd|"
+    r"sched|semaphore|signal|spawn|std(arg|atomic|bool|def|int|io|lib|noreturn|align)|string|strings|syslog|"
+    r"sysexits|termios|threads|time|unistd)\.h|(sys|netinet|arpa|linux|net)/[a-z0-9_]+\.h"
+)
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>]+)>|"([^"]+)"|(.+))', re.MULTILINE)
+
+
+def judge_foreign(name, header):
+    """What is wrong with <header> in the file `name` of core/, or None."""
+    if SYSTEM.fullmatch(header):
+        return None
+    for pattern, places in FOREIGN.items():
+        if re.fullmatch(pattern, header):
+            if any(fnmatch.fnmatch(name, place) for place in places):
+                return None
+            return f"<{header}> may be included only in {', '.join(places)} of core/"
+    return f"<{header}> is in no table of tests/layers.py"
+
+
+def judge_own(name, header):
+    """What is wrong with "header" in the file `name` of core/, or None."""
+    layer, target = name.split("/")[0], header.split("/")[0]
+    if layer not in USES:
+        return f"{layer}/ is no layer; tests/layers.py has the list"
+    if "/" not in header or target not in USES:
+        return f'"{header}" must be named from core/ on, as in "base/span.h"'
+    if target not in USES[layer]:
+        return f"{layer}/ may not include {target}/: it may use {', '.join(sorted(USES[layer] - {layer})) or 'nothing'}"
+    return None
+
+
+def judge(name, text):
+    """Every complaint about the file `name` (relative to core/) as (line, sentence)."""
+    for match in INCLUDE.finditer(text):
+        foreign, own, other = match.groups()
+        if foreign:
+            complaint = judge_foreign(name, foreign)
+        elif own:
+            complaint = judge_own(name, own)
+        else:
+            complaint = f"an #include that is computed ({other.strip()}) cannot be checked"
+        if complaint:
+            yield text.count("\n", 0, match.start()) + 1, complaint
+
+
+def test_itself():
+    """A check that finds nothing must first show that it can."""
+    good = [
+        ("wire/event.c", '#include "base/span.h"\n#include "wire/event.h"\n#include <jansson.h>\n#include <errno.h>'),
+        ("wire/digest.c", "#include <openssl/evp.h>"),
+        ("net/reactor.c", '#include "hub/hub.h"\n#include <uv.h>\n#include <sys/socket.h>'),
+        ("cli/belfry.c", '#include "config/config.h"\n#include <curl/curl.h>'),
+        ("hub/hub.c", "#include <uthash.h>"),
+    ]
+    bad = [
+        ("base/span.c", '#include "wire/event.h"'),
+        ("wire/event.c", "#include <openssl/evp.h>"),
+        ("wire/event.c", '# include "net/reactor.h"'),
+        ("hub/hub.c", "#include <uv.h>"),
+        ("config/schema.c", "#include <yaml.h>"),
+        ("net/reactor.c", "#include <sqlite3.h>"),
+        ("cli/belfry.c", '#include "store/store.h"'),
+        ("daemon/main.c", '#include "cli/belfry.h"'),
+        ("wire/event.c", '#include "event.h"'),
+        ("wire/event.c", '#include "../net/reactor.h"'),
+        ("base/log.c", "#include <glib.h>"),
+        ("base/log.c", "#include HEADER"),
+        ("oddities/x.c", '#include "base/span.h"'),
+    ]
+    for name, text in good:
+        assert not list(judge(name, text)), (name, text, list(judge(name, text)))
+    for name, text in bad:
+        assert len(list(judge(name, "\n" + text))) == 1, (name, text)
+        assert next(judge(name, "\n" + text))[0] == 2
+
+
+def main():
+    test_itself()
+    core = pathlib.Path(__file__).resolve().parent.parent / "core"
+    files = sorted(path for path in core.rglob("*.[ch]"))
+    n_complaints = 0
+    for path in files:
+        name = path.relative_to(core).as_posix()
+        for line, complaint in judge(name, path.read_text(encoding="utf-8")):
+            print(f"core/{name}:{line}: {complaint}", file=sys.stderr)
+            n_complaints += 1
+    print(f"layers: {len(files)} files, {n_complaints} broken rules")
+    return 1 if n_complaints or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs everything that checks Belfry, on Debian 12, and ends with one line: "N passed, N failed".
+#
+#     tests/run.sh              everything
+#     tests/run.sh PART...      only some: layers format unit integration tsan release
+#
+# Packages that are missing are installed first (packaging/dependencies). The builds stay in build*/, so that the
+# second run is short; logs and results are in build-results/.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+export LC_ALL=C.UTF-8
+
+readonly PARTS=(layers format unit integration tsan release)
+readonly RESULTS=$PWD/build-results
+readonly PYTHON=/usr/bin/python3 # Debian's own: it has Debian's modules
+readonly JOBS=$(nproc)
+n_broken=0 # steps that broke without a test to blame: builds, layers, format
+prefix=()  # what tests are started with
+
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=second_deadlock_stack=1
+
+as_root()
+{
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_missing()
+{
+	local package missing=()
+	for package in $(awk '/^(build|run|test) / { print $2 }' packaging/dependencies); do
+		dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+	done
+	[ ${#missing[@]} = 0 ] && return
+	as_root apt-get -q update &&
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
+}
+
+# step NAME COMMAND...: silent when it works; the last lines of what it said when not.
+step()
+{
+	local name=$1 log=$RESULTS/$1.log start=$SECONDS
+	shift
+	printf '%-24s ' "$name"
+	if "$@" >"$log" 2>&1; then
+		printf 'ok      %4d s\n' $((SECONDS - start))
+		return 0
+	fi
+	printf 'FAILED  %4d s\n' $((SECONDS - start))
+	tail -n 60 "$log" | sed 's/^/    | /'
+	return 1
+}
+
+must()
+{
+	step "$@" || { n_broken=$((n_broken + 1)); return 1; }
+}
+
+# build PRESET [CMAKE OPTION...]: into build-PRESET, whatever the preset says
+build()
+{
+	local preset=$1
+	shift
+	cmake --preset "$preset" -B "build-$preset" "$@" && cmake --build "build-$preset" -j "$JOBS"
+}
+
+# unit PRESET: its unit tests
+unit()
+{
+	"${prefix[@]}" ctest --test-dir "build-$1" --output-on-failure --no-tests=error --timeout 120 -j "$JOBS" \
+		--output-junit "$RESULTS/unit-$1.xml"
+}
+
+# integration PRESET MARKS: pytest against that build's binaries
+integration()
+{
+	BELFRYD=$PWD/build-$1/core/belfryd BELFRY=$PWD/build-$1/core/cli/belfry \
+		timeout --signal=INT --kill-after=30 900 "${prefix[@]}" "$PYTHON" -m pytest tests/integration -m "$2" \
+		--junitxml="$RESULTS/integration-$1.xml" --durations=15
+}
+
+# tests unit|integration PRESET...: a step that leaves its results to summarize(), unless it ended before it had any
+tests()
+{
+	step "$1-$2" "$@" || grep -qsE '<(failure|error)' "$RESULTS/$1-$2.xml" || n_broken=$((n_broken + 1))
+}
+
+part_layers() { must layers tests/layers.py; }
+
+part_format()
+{
+	must format bash -c 'find core include plugins tests -name "*.[ch]" 2>/dev/null | xargs clang-format --dry-run -Werror'
+}
+
+part_unit()
+{
+	must build-asan build asan && tests unit asan
+}
+
+part_integration()
+{
+	must build-asan build asan && tests integration asan 'not only_release'
+}
+
+part_tsan()
+{
+	local prefix=()
+	# ThreadSanitizer cannot place its shadow memory where the kernel randomizes more bits than it knows.
+	[ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -le 28 ] || prefix=(setarch --addr-no-randomize)
+	must build-tsan build tsan && {
+		tests unit tsan
+		tests integration tsan tsan
+	}
+}
+
+part_release()
+{
+	must build-release build release -DBELFRY_WERROR=ON && tests integration release 'release or only_release'
+}
+
+# Adds up what ctest and pytest wrote, and the steps that are no tests but broke.
+summarize()
+{
+	"$PYTHON" - "$n_broken" "$RESULTS"/*.xml <<-'EOF'
+		import sys
+		import xml.etree.ElementTree as ElementTree
+
+		failed, passed, skipped = int(sys.argv[1]), 0, 0
+		for path in sys.argv[2:]:
+		    try:
+		        cases = list(ElementTree.parse(path).iter("testcase"))
+		    except (OSError, ElementTree.ParseError):  # tests() has counted it as broken
+		        continue
+		    for case in cases:
+		        if case.find("failure") is not None or case.find("error") is not None:
+		            print("failed:", case.get("classname", ""), case.get("name"))
+		            failed += 1
+		        elif case.find("skipped") is not None:
+		            skipped += 1
+		        else:
+		            passed += 1
+		if skipped:
+		    print(f"{skipped} skipped")
+		print(f"{passed} passed, {failed} failed")
+		sys.exit(failed > 0)
+	EOF
+}
+
+main()
+{
+	local part
+	[ $# -gt 0 ] || set -- "${PARTS[@]}"
+	for part; do
+		declare -F "part_$part" >/dev/null || { echo "usage: tests/run.sh [${PARTS[*]}]" >&2; exit 2; }
+	done
+	rm -rf "$RESULTS" && mkdir -p "$RESULTS" || exit 1
+	step install install_missing || exit 1
+	for part; do
+		"part_$part"
+	done
+	summarize
+}
+
+main "$@"
