@@ -3,7 +3,7 @@
  * Tags say whom a callback is about. Cronofy signs the body only, never the URI, so tags travel in the URI's query
  * with a signature of ours:
  *
- *     https://gateway/callbacks/cronofy?calendar_id=cal_1&user=42&sig=5VeF...
+ *     https://gateway/callbacks/cronofy?calendar_id=cal_1&user=42&sig=QFlm...
  *
  * A name is 1 to 64 of A-Z a-z 0-9 _ . - and stands once; "sig" is none. A value is UTF-8 without NUL, up to 512 bytes,
  * and may be empty. Both are percent-encoded (RFC 3986); '+' is a plus sign, not a blank.

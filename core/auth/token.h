@@ -58,6 +58,9 @@ struct token_key_source {
 	bool is_published; /* fetched from a URL: what is symmetric there is no secret and never taken for one */
 };
 
+/* What the daemon and the command line allow clocks to differ by. */
+#define TOKEN_LEEWAY_MS 30000
+
 struct token_options {
 	const char *issuer, *audience; /* NULL: not checked */
 	int64_t leeway_ms;             /* for exp and nbf, clocks differ */

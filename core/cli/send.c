@@ -418,7 +418,7 @@ const struct command command_send = {
 	.summary = "send a signed callback, as the provider would",
 	.operands = "[SAMPLE | -]",
 	.description =
-		"Signs a body and posts it to the gateway: one of the provider's documented callbacks by its name, a file, or "
+		"Signs a body and posts it to the gateway: a sample of what the provider sends by its name, a file, or "
 		"stdin, byte for byte. Where to, and the secret, come from the configuration, or from --url and "
 		"--secret-file. The first secret signs, unless you say otherwise.\n\n"
 		"Prints what was answered. The exit status is 0 if every answer was 2xx, 1 if one was not (so 1 is what you "

@@ -9,8 +9,6 @@
 
 #include <jansson.h>
 
-/* How far clocks may differ; the gateway's own figure. */
-#define TOKEN_LEEWAY_MS 30000
 
 struct token_wish {
 	const char *subject; /* NULL: "belfry" */

@@ -97,7 +97,8 @@ const char *file_error_text(int error)
 bool file_exposure(const struct stat *status, bool is_group_trusted, char ret_reason[static FILE_EXPOSURE_BYTES])
 {
 	unsigned mode = status->st_mode & 07777u;
-	bool is_own_group = (mode & 070u) == 040u && status->st_gid == getegid();
+	/* root looks on behalf of the service, whose group it cannot know */
+	bool is_own_group = (mode & 070u) == 040u && (status->st_gid == getegid() || geteuid() == 0);
 	bool is_group_fine = (mode & 070u) == 0 || is_own_group || is_group_trusted;
 	const char *what = NULL;
 	if (mode & 07u)

@@ -16,7 +16,7 @@
 int keys_load(const struct config *config, struct span fetched, struct token_keys **ret_keys, char **ret_message)
 {
 	const struct config_subscribers *subscribers = &config->subscribers;
-	const struct token_options options = { subscribers->issuer, subscribers->audience, 30 * MS_PER_S };
+	const struct token_options options = { subscribers->issuer, subscribers->audience, TOKEN_LEEWAY_MS };
 	size_t n = subscribers->n_keys;
 	CLEANUP(free) char *warnings = NULL;
 	CLEANUP(free) struct token_key_source *sources = calloc(n + 1, sizeof *sources);

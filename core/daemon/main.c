@@ -66,6 +66,8 @@ static int load(const char *path, struct config **ret_config)
 	int r = config_load(path, &complaints, ret_config);
 	for (size_t i = 0; i < complaints.n; i++)
 		(void)fprintf(stderr, "%s%s\n", complaints.items[i].is_warning ? "warning: " : "", complaints.items[i].text);
+	if (complaints.n_left_out)
+		(void)fprintf(stderr, "and %zu more\n", complaints.n_left_out);
 	return r;
 }
 

@@ -63,16 +63,27 @@ int access_verify(struct connection *connection, struct span token, struct grant
 	return ACCESS_E_REFUSED;
 }
 
+/* What a token granted when its ticket was issued may have ended since. */
+static bool is_still_good(struct gateway *gateway, const struct grant *grant)
+{
+	if (grant->expires_ms == INT64_MAX)
+		return true;
+	struct token_keys *keys = gateway_keys(gateway);
+	bool has_key = token_keys_has(keys, grant->key_id);
+	token_keys_unref(keys);
+	return has_key && grant->expires_ms + TOKEN_LEEWAY_MS > clock_wall_ms();
+}
+
 static int redeem(struct exchange *exchange, const char *ticket, struct grant **ret_grant)
 {
 	struct gateway *gateway = exchange->reactor->gateway;
-	struct grant *grant = ticket_redeem(gateway->tickets, span_text(ticket), clock_monotonic_ns());
-	if (!grant) {
+	CLEANUP(grant_unref) struct grant *grant = ticket_redeem(gateway->tickets, span_text(ticket), clock_monotonic_ns());
+	if (!grant || !is_still_good(gateway, grant)) {
 		counter_add(&gateway->counters.subscribers_refused, 1);
 		log_info_limited("ticket refused");
 		return ACCESS_E_REFUSED;
 	}
-	*ret_grant = grant;
+	*ret_grant = STEAL(grant);
 	return ACCESS_GRANTED;
 }
 
