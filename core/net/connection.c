@@ -331,43 +331,57 @@ static void refuse_too_large(struct connection *connection)
 	connection_refuse(connection, 413, "too_large", "the body is larger than max_body", NULL);
 }
 
+static struct exchange *make_exchange(struct connection *connection, const struct http_request *request)
+{
+	struct source *source = NULL;
+	const struct endpoint *endpoint = router_find(connection, request, &source);
+	struct exchange *exchange = calloc(1, endpoint->exchange_size);
+	if (exchange)
+		*exchange = (struct exchange){
+			.endpoint = endpoint,
+			.connection = connection,
+			.reactor = connection->reactor,
+			.source = source,
+			.keep_alive = request->keep_alive,
+			.is_head = span_equal(request->method, SPAN("HEAD")),
+			.body_kind = request->body,
+			.content_length = request->body == HTTP_BODY_LENGTH ? request->content_length : 0,
+		};
+	return exchange;
+}
+
+/* The endpoint has had its look at the head and not answered: now the body. */
+static void begin_body(struct connection *connection, bool expects_continue)
+{
+	struct exchange *exchange = connection->exchange;
+	if (exchange->content_length > exchange->max_body) {
+		refuse_too_large(connection);
+		return;
+	}
+	connection_set_deadline(connection, limits_of(connection)->body_timeout_ms);
+	if (expects_continue)
+		connection_send(connection, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
 /* Starts an exchange, or answers at once. */
 static void begin_exchange(struct connection *connection, const struct http_request *request)
 {
-	const struct endpoint *endpoint;
-	struct source *source = NULL;
 	set_pending(connection, false);
-	endpoint = router_find(connection, request, &source);
-	struct exchange *exchange = calloc(1, endpoint->exchange_size);
+	struct exchange *exchange = make_exchange(connection, request);
 	if (!exchange) {
 		link_close(&connection->link);
 		return;
 	}
-	*exchange = (struct exchange){
-		.endpoint = endpoint,
-		.connection = connection,
-		.reactor = connection->reactor,
-		.source = source,
-		.keep_alive = request->keep_alive,
-		.is_head = span_equal(request->method, SPAN("HEAD")),
-		.body_kind = request->body,
-		.content_length = request->body == HTTP_BODY_LENGTH ? request->content_length : 0,
-	};
 	connection->exchange = exchange;
-	/* an answer before the body was read ends the connection, unless there is no body */
-	connection->phase =
-		exchange->content_length || request->body == HTTP_BODY_CHUNKED ? CONNECTION_BODY : CONNECTION_ANSWERING;
-	endpoint->begin(exchange, request);
+	bool has_body = exchange->content_length || request->body == HTTP_BODY_CHUNKED;
+	connection->phase = has_body ? CONNECTION_BODY : CONNECTION_ANSWERING;
+	exchange->endpoint->begin(exchange, request);
 	if (connection->exchange != exchange)
 		return; /* answered already */
-	if (exchange->content_length > exchange->max_body)
-		refuse_too_large(connection);
-	else if (connection->phase == CONNECTION_BODY)
-		connection_set_deadline(connection, limits_of(connection)->body_timeout_ms);
-	else if (endpoint->finish)
-		endpoint->finish(exchange, span_of("", 0));
-	if (connection->exchange == exchange && connection->phase == CONNECTION_BODY && request->expects_continue)
-		connection_send(connection, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+	if (has_body)
+		begin_body(connection, request->expects_continue);
+	else if (exchange->endpoint->finish)
+		exchange->endpoint->finish(exchange, span_of("", 0));
 }
 
 static void finish_body(struct connection *connection, struct span body)
@@ -551,7 +565,8 @@ static const struct link_ops link_ops = { on_received, on_writable, on_closed };
 
 void connection_adopt(struct reactor *reactor, int fd, size_t listener, const char *limit, struct limits_entry *address)
 {
-	struct connection *connection = calloc(1, sizeof *connection);
+	bool is_draining = atomic_load_explicit(&reactor->gateway->is_draining, memory_order_relaxed);
+	struct connection *connection = is_draining ? NULL : calloc(1, sizeof *connection);
 	if (!connection) {
 		(void)close(fd);
 		limits_leave(reactor->gateway->limits, address);

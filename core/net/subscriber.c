@@ -95,13 +95,14 @@ static void send_ping(struct subscriber *subscriber)
 
 static void on_ping_due(struct subscriber *subscriber)
 {
-	if (subscriber->awaits_pong) {
+	bool is_drained = connection_is_drained(subscriber->connection);
+	if (is_drained && subscriber->awaits_pong) {
 		subscriber_disconnect(subscriber, 4003, "no pong", 0);
 		return;
 	}
 	subscriber->due_ns[DUE_PING] = ns_from_now(settings(subscriber)->ping_ms);
-	/* whoever has bytes waiting is looked after by DUE_STALLED */
-	if (subscriber->grant && connection_is_drained(subscriber->connection))
+	/* whoever has bytes waiting hears nothing now, and is looked after by DUE_STALLED */
+	if (is_drained && subscriber->grant)
 		send_ping(subscriber);
 }
 

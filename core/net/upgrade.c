@@ -46,7 +46,9 @@ static void welcome(struct exchange *exchange, int access, struct grant *grant, 
 	struct subscriber *subscriber = subscriber_create(exchange, SUBSCRIBER_WEBSOCKET, grant, from_url);
 	if (!subscriber)
 		return;
-	if (limit)
+	if (atomic_load(&connection->reactor->gateway->is_draining))
+		subscriber_disconnect(subscriber, 1012, "restart", 1000);
+	else if (limit)
 		subscriber_disconnect(subscriber, 1013, limit, 5000);
 	else if (access == ACCESS_E_REFUSED)
 		subscriber_disconnect(subscriber, 4501, "token not valid", 0);
