@@ -74,19 +74,22 @@ static struct commit_note *make_note(const struct commit *commit, const struct r
 	return note;
 }
 
+/* All notes are made before the first is posted: whoever gets one may answer, and free, its appends at once. What is
+ * durable and cannot be told for want of memory is better found by a restart than never. */
 void gateway_on_commit(void *context, struct commit *commit)
 {
 	struct gateway *gateway = context;
 	struct batch *batch = NULL;
 	int r = make_batch(gateway, commit, &batch);
+	CLEANUP(free) struct commit_note **notes = calloc(gateway->n_reactors, sizeof(struct commit_note *));
 	for (size_t i = 0; i < gateway->n_reactors; i++) {
-		struct commit_note *note = make_note(commit, gateway->reactors[i]);
-		if (!note) /* what is durable stays unanswered: the provider sends again, the journal knows it */
+		if (!notes || !(notes[i] = make_note(commit, gateway->reactors[i])))
 			abort();
-		note->batch = batch ? batch_ref(batch) : NULL;
-		note->is_incomplete = r < 0;
-		reactor_post(gateway->reactors[i], &note->note);
+		notes[i]->batch = batch ? batch_ref(batch) : NULL;
+		notes[i]->is_incomplete = r < 0;
 	}
+	for (size_t i = 0; i < gateway->n_reactors; i++)
+		reactor_post(gateway->reactors[i], &notes[i]->note);
 	batch_unref(batch);
 }
 

@@ -16,6 +16,7 @@ from gateway import CALLBACK_PATH, EX_CONFIG, SECRET, SIGNATURE, TOKEN_SECRET, G
 
 pytestmark = pytest.mark.release
 NOT_SO, USAGE, NOT_REACHED = 1, 2, 3
+ANYWHERE = ("--url", "http://127.0.0.1:1/subscribe")
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +104,9 @@ def test_version(gateway):
         (["lisen"], "listen"),
         (["send", "--bad-signatur"], "--bad-signature"),
         (["send", "conferencing_asigned"], "conferencing_assigned"),
-        (["listen", "--count", "many"], "--count"),
-        (["listen", "--timeout", "5"], "--timeout"),
-        (["listen", "--tag", "user"], "--tag"),
+        (["listen", "--count", "many", *ANYWHERE], "--count"),
+        (["listen", "--timeout", "5", *ANYWHERE], "--timeout"),
+        (["listen", "--tag", "user", *ANYWHERE], "--tag"),
         (["send", "conferencing_assigned", "extra"], ""),
         ([], ""),
     ],
@@ -300,7 +301,7 @@ def test_listen_makes_its_own_token_from_the_configuration(guarded):
 
 
 def test_listen_to_nobody(gateway):
-    gateway.belfry("listen", "--url", "http://127.0.0.1:1/subscribe", expect_exit=NOT_REACHED)
+    gateway.belfry("listen", *ANYWHERE, expect_exit=NOT_REACHED)
 
 
 # token

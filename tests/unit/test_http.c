@@ -393,7 +393,7 @@ static void check_repeated(const char *before, const char *piece, size_t max, co
 static void test_bounds(void)
 {
 	check_repeated("", "M", 32, " / HTTP/1.1\r\nHost: x\r\n\r\n", 501);
-	check_repeated("GET /", "a", 7999, " HTTP/1.1\r\nHost: x\r\n\r\n", 414);
+	check_repeated("GET /", "a", 9999, " HTTP/1.1\r\nHost: x\r\n\r\n", 414);
 	check_repeated("GET / HTTP/1.1\r\nHost: x\r\n", "X:\r\n", HTTP_MAX_FIELDS - 1, "\r\n", 431);
 	check_repeated("GET / HTTP/1.1\r\nHost: x\r\nX: ", "x", HTTP_MAX_HEAD_BYTES - 32, "\r\n\r\n", 431);
 	check_repeated("\r\nGET / HTTP/1.1\r\nHost: x\r\nX: ", "x", HTTP_MAX_HEAD_BYTES - 34, "\r\n\r\n", 431);
