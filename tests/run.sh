@@ -20,7 +20,7 @@ prefix=()  # what tests are started with
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp:suppressions=$PWD/tests/tsan.suppressions
+export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/tests/tsan.suppressions
 
 as_root()
 {
