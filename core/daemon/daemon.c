@@ -13,6 +13,7 @@
 #include "wire/callback.h"
 
 #include <errno.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <uv.h>
@@ -109,6 +110,8 @@ static int create_reactors(struct gateway *gateway)
 			return refuse("cannot start a reactor", message, r);
 		gateway->n_reactors++;
 	}
+	/* libraries open descriptors without asking for CLOEXEC; no program that is started later is to have them */
+	(void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 	for (size_t i = 0; i < gateway->n_reactors; i++) {
 		int r = reactor_start(gateway->reactors[i]);
 		if (r < 0)

@@ -518,22 +518,35 @@ static void read_requests(struct connection *connection)
 	bound_input(connection);
 }
 
+/* Whether bytes from `from` on may end a head: an empty line, in whatever form. A head that comes in little pieces is
+ * not worth another look before that, or each piece would cost as much as all before it. */
+static bool may_end_head(struct span in, size_t from)
+{
+	for (size_t i = from > 2 ? from - 2 : 0; i + 1 < in.n; i++) {
+		if (in.data[i] != '\n')
+			continue;
+		if (in.data[i + 1] == '\n' || (in.data[i + 1] == '\r' && i + 2 < in.n && in.data[i + 2] == '\n'))
+			return true;
+	}
+	return in.n >= HTTP_MAX_HEAD_BYTES;
+}
+
 static void on_received(struct link *link, char *data, size_t n)
 {
 	struct connection *connection = CONTAINER_OF(link, struct connection, link);
 	struct span bytes = span_of(data, n);
-	bool was_idle = connection->phase == CONNECTION_HEAD && !connection->in.n && !connection->out.n;
-	if (was_idle && !connection->is_pending)
+	size_t n_waiting = connection->in.n;
+	bool is_reading_head = connection->phase == CONNECTION_HEAD && connection->out.n == 0;
+	if (is_reading_head && !n_waiting && !connection->is_pending)
 		connection_set_deadline(connection, limits_of(connection)->header_timeout_ms);
-	if (!connection->in.n)
+	if (!n_waiting)
 		consume(connection, &bytes);
 	if (connection->link.is_closing || !bytes.n)
 		return;
-	bool was_waiting = connection->in.n > 0;
 	buffer_add(&connection->in, bytes);
 	if (connection->in.failed)
 		link_close(&connection->link);
-	else if (was_waiting)
+	else if (n_waiting && is_reading_head && may_end_head(buffer_span(&connection->in), n_waiting))
 		read_requests(connection);
 	else
 		bound_input(connection);

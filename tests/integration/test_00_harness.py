@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other tests trust the harness to see what a bad gateway does; these show that it would."""
 
-import os
 import stat
 
 import pytest
@@ -9,11 +8,14 @@ import pytest
 import gateway as gateway_module
 from gateway import SECRET, Gateway
 
-FAKE = """#!/bin/sh
+FAKE = """#!/usr/bin/python3
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 {before}
-echo "2026-04-27T15:00:01.123Z info ready" >&2
-trap '{at_end}' TERM
-while :; do read -r line <&3; done 3<>"{fifo}"
+print("2026-04-27T15:00:01.123Z info ready", file=sys.stderr, flush=True)
+while True:
+    signal.sigwait([signal.SIGTERM])
+    {at_end}
 """
 
 
@@ -21,11 +23,9 @@ while :; do read -r line <&3; done 3<>"{fifo}"
 def fake(tmp_path, monkeypatch):
     """Makes a belfryd that starts well and ends as told."""
 
-    def make(at_end="exit 0", before=":"):
-        fifo = tmp_path / "fifo"
-        os.mkfifo(fifo)
+    def make(at_end="sys.exit(0)", before=""):
         path = tmp_path / "belfryd"
-        path.write_text(FAKE.format(at_end=at_end, before=before, fifo=fifo), encoding="utf-8")
+        path.write_text(FAKE.format(at_end=at_end, before=before), encoding="utf-8")
         path.chmod(stat.S_IRWXU)
         monkeypatch.setenv("BELFRYD", str(path))
 
@@ -45,13 +45,13 @@ def test_a_good_end_is_accepted(fake):
 @pytest.mark.parametrize(
     "at_end",
     [
-        "exit 1",
-        "kill -9 $$",
-        "echo ==1==ERROR: AddressSanitizer: heap-use-after-free >&2; exit 0",
-        "echo WARNING: ThreadSanitizer: data race >&2; exit 0",
-        "echo hub.c:12:3: runtime error: signed integer overflow >&2; exit 0",
-        "echo belfryd: hub.c:12: Assertion failed >&2; exit 0",
-        f"echo warning secret={SECRET} >&2; exit 0",
+        "sys.exit(1)",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "os.write(2, b'==1==ERROR: AddressSanitizer: heap-use-after-free\\n'); sys.exit(0)",
+        "os.write(2, b'WARNING: ThreadSanitizer: data race\\n'); sys.exit(0)",
+        "os.write(2, b'hub.c:12:3: runtime error: shift exponent 32\\n'); sys.exit(0)",
+        "os.write(2, b'belfryd: hub.c:12: Assertion failed\\n'); sys.exit(0)",
+        f"os.write(2, b'warning secret={SECRET}\\n'); sys.exit(0)",
     ],
 )
 def test_a_bad_end_is_seen(fake, at_end):
@@ -61,13 +61,13 @@ def test_a_bad_end_is_seen(fake, at_end):
 
 
 def test_a_gateway_that_hangs_is_seen(fake, monkeypatch):
-    fake(":")
+    fake("pass")
     monkeypatch.setattr(gateway_module, "PATIENCE", 1)
     with pytest.raises(AssertionError, match="did not end"):
         run()
 
 
 def test_a_gateway_that_does_not_start_is_seen(fake):
-    fake(before="echo error no >&2; exit 1")
+    fake(before="sys.exit(1)")
     with pytest.raises(AssertionError, match="did not say"):
         run()

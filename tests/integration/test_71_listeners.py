@@ -162,13 +162,20 @@ def test_readiness_is_told_to_systemd(tmp_path):
             told = notify.recv(4096)
 
 
+def descriptors_without_cloexec(pid):
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as info:
+                flags = next(int(line.split()[1], 8) for line in info if line.startswith("flags:"))
+            if int(descriptor) > 2 and not flags & os.O_CLOEXEC:
+                yield os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        except FileNotFoundError:
+            pass  # closed meanwhile
+
+
 def test_no_descriptor_would_be_inherited():
     """What the daemon opens for itself is closed on exec."""
     with Gateway() as gateway, gateway.connect() as subscriber:
         subscriber.subscribe()
         gateway.deliver(callback())
-        for descriptor in os.listdir(f"/proc/{gateway.process.pid}/fd"):
-            with open(f"/proc/{gateway.process.pid}/fdinfo/{descriptor}", encoding="ascii") as info:
-                flags = next(int(line.split()[1], 8) for line in info if line.startswith("flags:"))
-            if int(descriptor) > 2:
-                assert flags & os.O_CLOEXEC, os.readlink(f"/proc/{gateway.process.pid}/fd/{descriptor}")
+        assert not list(descriptors_without_cloexec(gateway.process.pid))
