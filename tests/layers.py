@@ -35,7 +35,7 @@ FOREIGN = {
 # The C library and the kernel: for everybody.
 SYSTEM = re.compile(
     r"(assert|ctype|dirent|endian|errno|fcntl|fnmatch|getopt|glob|grp|inttypes|limits|math|netdb|poll|pthread|pwd|"
-    r"sched|semaphore|signal|spawn|std(arg|atomic|bool|def|int|io|lib|noreturn|align)|string|strings|syslog|"
+    r"sched|semaphore|setjmp|signal|spawn|std(arg|atomic|bool|def|int|io|lib|noreturn|align)|string|strings|syslog|"
     r"sysexits|termios|threads|time|unistd)\.h|(sys|netinet|arpa|linux|net)/[a-z0-9_]+\.h"
 )
 

@@ -3,7 +3,7 @@
 # Runs everything that checks Belfry, on Debian 12, and ends with one line: "N passed, N failed".
 #
 #     tests/run.sh              everything
-#     tests/run.sh PART...      only some: layers format unit integration tsan release
+#     tests/run.sh PART...      only some: layers format unit integration tsan fuzz release
 #
 # Packages that are missing are installed first (packaging/dependencies). The builds stay in build*/, so that the
 # second run is short; logs and results are in build-results/.
@@ -11,12 +11,13 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8
 
-readonly PARTS=(layers format unit integration tsan release)
+readonly PARTS=(layers format unit integration tsan fuzz release)
 readonly RESULTS=$PWD/build-results
 readonly PYTHON=/usr/bin/python3 # Debian's own: it has Debian's modules
 readonly JOBS=$(nproc)
 n_broken=0 # steps that broke without a test to blame: builds, layers, format
 prefix=()  # what tests are started with
+target=all # what is built
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
@@ -63,7 +64,7 @@ build()
 {
 	local preset=$1
 	shift
-	cmake --preset "$preset" -B "build-$preset" "$@" && cmake --build "build-$preset" -j "$JOBS"
+	cmake --preset "$preset" -B "build-$preset" "$@" && cmake --build "build-$preset" --target "$target" -j "$JOBS"
 }
 
 # unit PRESET: its unit tests
@@ -113,6 +114,25 @@ part_tsan()
 		tests unit tsan
 		tests integration tsan tsan
 	}
+}
+
+# A few seconds for each parser, from the corpus on. What is found is left in build-results/.
+fuzz()
+{
+	local program name
+	for program in build-fuzz/tests/fuzz/fuzz_*; do
+		name=${program##*/fuzz_}
+		[ -x "$program" ] && [ "$name" != canary ] || continue
+		mkdir -p "$RESULTS/fuzz/$name"
+		"$program" -max_total_time=5 -timeout=5 -artifact_prefix="$RESULTS/fuzz/$name-" "$RESULTS/fuzz/$name" \
+			"tests/fuzz/corpus/$name" || return 1
+	done
+}
+
+part_fuzz()
+{
+	local target=tests/fuzz/all
+	must build-fuzz build fuzz && tests unit fuzz && must fuzz fuzz
 }
 
 part_release()

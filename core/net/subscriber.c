@@ -403,37 +403,38 @@ static void on_frame(struct subscriber *subscriber, const struct websocket_frame
 		session_on_message(subscriber, frame->payload);
 }
 
-static void read_frame(struct subscriber *subscriber, struct span *bytes)
+/* One frame. False if all bytes are used up. */
+static bool read_frame(struct subscriber *subscriber, struct span *bytes)
 {
 	struct websocket_frame frame;
 	uint16_t code = 0;
 	const char *reason = NULL;
 	switch (websocket_read(&subscriber->reader, bytes, &frame, &code, &reason)) {
 	case WEBSOCKET_MORE:
-		break;
+		return false;
 	case WEBSOCKET_MESSAGE:
 		on_frame(subscriber, &frame);
-		break;
+		return true;
 	case WEBSOCKET_E_CLOSE:
 		subscriber_disconnect(subscriber, code, reason, 0);
 		connection_end(subscriber->connection); /* what follows cannot be understood */
-		*bytes = span_skip(*bytes, bytes->n);
-		break;
+		return true;
 	case WEBSOCKET_E_NO_MEMORY:
-		link_close(&subscriber->connection->link);
 		break;
 	}
+	link_close(&subscriber->connection->link);
+	return true;
 }
 
 void subscriber_on_bytes(struct subscriber *subscriber, struct span *bytes)
 {
-	if (subscriber->kind == SUBSCRIBER_STREAM) {
-		*bytes = span_skip(*bytes, bytes->n); /* nobody has anything to say on a stream */
-		return;
-	}
-	while (bytes->n && subscriber->connection->phase == CONNECTION_SUBSCRIBED &&
+	bool goes_on = subscriber->kind == SUBSCRIBER_WEBSOCKET;
+	/* to the end, even without bytes: the reader frees what it put together only then */
+	while (goes_on && subscriber->connection->phase == CONNECTION_SUBSCRIBED &&
 		   !subscriber->connection->link.is_closing)
-		read_frame(subscriber, bytes);
+		goes_on = read_frame(subscriber, bytes);
+	if (subscriber->kind == SUBSCRIBER_STREAM)
+		*bytes = span_skip(*bytes, bytes->n); /* nobody has anything to say on a stream */
 }
 
 /* --- coming and going ------------------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ struct transport {
 	uv_loop_t *loop;
 	struct lws_context *context;
 	SSL_CTX
-		*no_client; /* stands in for the client context that libwebsockets would fill with the system's certificates */
+	*no_client; /* stands in for the client context that libwebsockets would fill with the system's certificates */
 	struct lws_vhost *clear;
 	struct lws_vhost **vhosts; /* by listener; NULL for clear ones */
 	size_t n_vhosts;

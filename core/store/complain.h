@@ -6,12 +6,12 @@
 #include "base/buffer.h"
 
 /* Writes the sentence to *ret_message (NULL without memory) and returns `error`. */
-#define COMPLAIN(error, ret_message, ...)                                                          \
-	({                                                                                             \
-		struct buffer sentence_ = BUFFER_INIT;                                                     \
-		buffer_add_printf(&sentence_, __VA_ARGS__);                                                \
-		*(ret_message) = buffer_steal_text(&sentence_);                                            \
-		(error);                                                                                   \
+#define COMPLAIN(error, ret_message, ...)               \
+	({                                                  \
+		struct buffer sentence_ = BUFFER_INIT;          \
+		buffer_add_printf(&sentence_, __VA_ARGS__);     \
+		*(ret_message) = buffer_steal_text(&sentence_); \
+		(error);                                        \
 	})
 
 #endif

@@ -10,11 +10,11 @@
 #define START (UINT64_C(1) << 62)
 
 struct duplicates {
-	struct latest *ring;         /* by place % n_ring */
-	size_t n_ring;               /* a power of two */
-	uint64_t first, end;         /* places of the durable ones */
-	uint64_t end_pending;        /* and of the batch under way, behind them */
-	uint32_t *slots;             /* 2 * n_ring: an index of the ring + 1, or 0; open addressing with linear probing */
+	struct latest *ring;  /* by place % n_ring */
+	size_t n_ring;        /* a power of two */
+	uint64_t first, end;  /* places of the durable ones */
+	uint64_t end_pending; /* and of the batch under way, behind them */
+	uint32_t *slots;      /* 2 * n_ring: an index of the ring + 1, or 0; open addressing with linear probing */
 	bool has_been_full;
 };
 
@@ -106,7 +106,8 @@ void duplicates_destroy(struct duplicates *duplicates)
 	free(duplicates);
 }
 
-const struct latest *duplicates_find(const struct duplicates *duplicates, const uint8_t key[static DUPLICATES_KEY_BYTES])
+const struct latest *duplicates_find(const struct duplicates *duplicates,
+									 const uint8_t key[static DUPLICATES_KEY_BYTES])
 {
 	/* the batch's own first, from the newest on: they are few */
 	for (uint64_t place = duplicates->end_pending; place > duplicates->end; place--)
@@ -120,7 +121,7 @@ bool duplicates_is_same(const struct latest *latest, const struct latest *event,
 {
 	int64_t distance;
 	if (memcmp(latest->body, event->body, DUPLICATES_BODY_BYTES) != 0 ||
-	    __builtin_sub_overflow(event->received_ms, latest->received_ms, &distance))
+		__builtin_sub_overflow(event->received_ms, latest->received_ms, &distance))
 		return false;
 	return distance <= window_ms && distance >= -window_ms;
 }
@@ -157,7 +158,7 @@ static bool has_room(struct duplicates *duplicates)
 		return true;
 	if (!duplicates->has_been_full)
 		log_warning("too many events to remember all of them for the duplicate window: the oldest are forgotten",
-		            LOG_NUMBER("remembered", n_ring));
+					LOG_NUMBER("remembered", n_ring));
 	duplicates->has_been_full = true;
 	return false;
 }

@@ -6,17 +6,18 @@
  * when COMMIT says so, and what is in memory beside it (head, tail, duplicates) changes only after that.
  *
  * Failed writes. SQLite appends a transaction's pages to the write-ahead log, syncs it, and only then counts them as
- * committed in its index of the log, which all connections share. If the sync fails, the kernel may have dropped those pages
- * and will say "synced" the next time without having written them: so the log may now hold bytes in memory that are not on
- * the disk. Nothing may ever depend on these. In this process nothing does: they are not counted as committed, and the next
- * transaction is written over them. But should this process end, the next one would find them in the page cache, take them for
- * committed, and append to them. So after any failure that may be one of a sync, nothing is accepted until
- * wal_checkpoint(TRUNCATE) has succeeded: it copies all committed pages to the main file, freshly written, syncs that, and cuts
- * the log to nothing. The same is done first thing at every start, for what the process before may have left. Committed
- * pages are safe to copy as each of them was synced once (synchronous=FULL for every transaction, upkeep included: with
- * less, a page read back from the log could be one that was dropped). A checkpoint that fails is repeated as a whole. The
- * descriptors stay the same ones on purpose: only they are sure to be told of every error of a write in the background.
- * If the journal is then not exactly at the head that was reported last, it refuses everything until a restart.
+ * committed in its index of the log, which all connections share. If the sync fails, the kernel may have dropped those
+ * pages and will say "synced" the next time without having written them: so the log may now hold bytes in memory that
+ * are not on the disk. Nothing may ever depend on these. In this process nothing does: they are not counted as
+ * committed, and the next transaction is written over them. But should this process end, the next one would find them
+ * in the page cache, take them for committed, and append to them. So after any failure that may be one of a sync,
+ * nothing is accepted until wal_checkpoint(TRUNCATE) has succeeded: it copies all committed pages to the main file,
+ * freshly written, syncs that, and cuts the log to nothing. The same is done first thing at every start, for what the
+ * process before may have left. Committed pages are safe to copy as each of them was synced once (synchronous=FULL for
+ * every transaction, upkeep included: with less, a page read back from the log could be one that was dropped). A
+ * checkpoint that fails is repeated as a whole. The descriptors stay the same ones on purpose: only they are sure to be
+ * told of every error of a write in the background. If the journal is then not exactly at the head that was reported
+ * last, it refuses everything until a restart.
  *
  * Belongs to the writer thread but for what says otherwise.
  */
@@ -40,7 +41,6 @@ enum journal_statement {
 	STATEMENT_SELECT,
 	STATEMENT_STATE,
 	STATEMENT_SEGMENT,
-	STATEMENT_SEGMENT_PARTS,
 	STATEMENT_OLDEST,
 	STATEMENT_EXPIRED,
 	STATEMENT_PURGE,
@@ -70,10 +70,8 @@ struct journal {
 	struct upkeep {
 		int64_t retention_age_ms;
 		uint64_t retention_bytes;
-		int checkpoint_at_pages;
 		uint64_t next_retention_ns; /* monotonic */
 		uint64_t pause_until_ns;    /* after a failure */
-		uint64_t unused_bytes;
 	} upkeep;
 };
 

@@ -69,7 +69,7 @@ static int finish_digest(const struct buffer *scratch, uint8_t *ret_digest, size
 }
 
 int record_key(struct buffer *scratch, struct span source, struct span event_id, struct span tags,
-               uint8_t ret_key[static RECORD_KEY_BYTES])
+			   uint8_t ret_key[static RECORD_KEY_BYTES])
 {
 	restart(scratch);
 	add_column(scratch, source);
@@ -79,10 +79,10 @@ int record_key(struct buffer *scratch, struct span source, struct span event_id,
 }
 
 static int digest_record(struct buffer *scratch, const struct event_record *record, const uint8_t *body_digest,
-                         uint64_t sequence, uint8_t ret_digest[static RECORD_DIGEST_BYTES])
+						 uint64_t sequence, uint8_t ret_digest[static RECORD_DIGEST_BYTES])
 {
 	const struct span columns[] = { record->source,       record->event_id,  record->tags,
-		                            record->interactions, record->malformed, span_of(body_digest, DIGEST_BYTES) };
+									record->interactions, record->malformed, span_of(body_digest, DIGEST_BYTES) };
 	restart(scratch);
 	add_number(scratch, sequence);
 	add_number(scratch, (uint64_t)record->kind);

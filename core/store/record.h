@@ -12,7 +12,7 @@
 #include "wire/event.h"
 
 #define RECORD_DIGEST_BYTES 16 /* of SHA-256 */
-#define RECORD_KEY_BYTES    16
+#define RECORD_KEY_BYTES 16
 
 /* The texts of one event, built once and used for its row, its digest and its key. */
 struct record_texts {
@@ -25,18 +25,20 @@ int record_texts_make(struct record_texts *texts, const struct event *event) MUS
 
 /* Whose latest event a duplicate is compared with: source, tags, event id. 0 or -ENOMEM. */
 int record_key(struct buffer *scratch, struct span source, struct span event_id, struct span tags,
-               uint8_t ret_key[static RECORD_KEY_BYTES]) MUST_USE;
+			   uint8_t ret_key[static RECORD_KEY_BYTES]) MUST_USE;
 
-#define RECORD_INSERT                                                                              \
-	"INSERT INTO events (sequence, kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, "  \
+#define RECORD_INSERT                                                                                                 \
+	"INSERT INTO events (sequence, kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, " \
 	"record_digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 /* 0 or -errno. */
-int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const struct event *event, uint64_t sequence) MUST_USE;
+int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const struct event *event,
+				  uint64_t sequence) MUST_USE;
 
-#define RECORD_SELECT                                                                              \
-	"SELECT kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, record_digest, body "       \
+#define RECORD_SELECT                                                                                              \
+	"SELECT kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, record_digest, body " \
 	"FROM events WHERE sequence = ?"
 /* 0; -ENOENT if there is none; -EBADMSG if it is damaged; else -errno. */
-int record_select(sqlite3_stmt *statement, struct buffer *scratch, uint64_t sequence, struct event **ret_event) MUST_USE;
+int record_select(sqlite3_stmt *statement, struct buffer *scratch, uint64_t sequence,
+				  struct event **ret_event) MUST_USE;
 
 #endif

@@ -129,7 +129,7 @@ static int find_in_part(sqlite3_stmt *statement, struct buffer *scratch, uint64_
 }
 
 int segment_find(sqlite3_stmt *statement, struct buffer *scratch, const struct terms *terms,
-                 struct candidates *candidates)
+				 struct candidates *candidates)
 {
 	int r = 0;
 	if (scratch->failed)

@@ -2,15 +2,15 @@
 /*
  * The index: which events have a term.
  *
- * A table with a row for each term of each event was measured first: it cost four times as much as storing the event itself,
- * because every event's terms fall on other pages. So the index is written as a whole for 16,384 events at
- * a time, a segment, when the last of them is durable: in 64 parts (the upper six bits of the term choose the part), each of
- * them one row with a sorted list and a digest. To look a term up is to read one row a segment and to search in it:
+ * A table with a row for each term of each event was measured first: it cost four times as much as storing the event
+ * itself, because every event's terms fall on other pages. So the index is written as a whole for 16,384 events at a
+ * time, a segment, when the last of them is durable: in 64 parts (the upper six bits of the term choose the part), each
+ * of them one row with a sorted list and a digest. To look a term up is to read one row a segment and to search in it:
  * 10,000,000 events are 610 segments. The newest events, whose segment is not complete yet, are in the tail
  * (tail.h), in memory.
  *
- * The index is derived from the events. A part that is missing or damaged is an occasion to look at all events of its segment, and
- * to write it anew; never an error.
+ * The index is derived from the events. A part that is missing or damaged is an occasion to look at all events of its
+ * segment, and to write it anew; never an error.
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
@@ -19,7 +19,7 @@
 #include "store/terms.h"
 
 #define SEGMENT_EVENTS 16384u
-#define SEGMENT_PARTS  64u
+#define SEGMENT_PARTS 64u
 
 /* Segment 0 holds the sequences 1..16383, segment 1 16384..32767, and so on. */
 static inline uint64_t segment_of(uint64_t sequence)
@@ -61,6 +61,6 @@ int segment_write(sqlite3_stmt *statement, uint64_t segment, struct segment_entr
 #define SEGMENT_SELECT "SELECT digest, entries FROM index_parts WHERE part = ?"
 /* Adds the events that have one of the terms. 0; -ENODATA if a part is missing or damaged; else -errno. */
 int segment_find(sqlite3_stmt *statement, struct buffer *scratch, const struct terms *terms,
-                 struct candidates *candidates) MUST_USE;
+				 struct candidates *candidates) MUST_USE;
 
 #endif

@@ -25,7 +25,7 @@ static int digest_of(const struct journal_state *state, uint8_t ret_digest[stati
 {
 	char text[STATE_IDENTITY_CHARS + POSITION_MAX_EPOCH + 128];
 	int n = snprintf(text, sizeof text, "%s %s %" PRId64 " %d %" PRIu64 " %" PRIu64 " %" PRIu64, state->identity,
-	                 state->epoch, state->n_opened, state->is_open, state->inode, state->head, state->purged);
+					 state->epoch, state->n_opened, state->is_open, state->inode, state->head, state->purged);
 	return n < 0 || (size_t)n >= sizeof text ? -EINVAL : digest_sha256(span_of(text, (size_t)n), ret_digest);
 }
 
@@ -47,7 +47,7 @@ static int read_row(sqlite3_stmt *statement, struct journal_state *ret_state)
 	struct span digest = sqlite_column(statement, 7);
 	uint8_t expected[DIGEST_BYTES];
 	if (!copy_text(statement, 0, state.identity, sizeof state.identity) ||
-	    !copy_text(statement, 1, state.epoch, sizeof state.epoch))
+		!copy_text(statement, 1, state.epoch, sizeof state.epoch))
 		return -EUCLEAN;
 	int r = digest_of(&state, expected);
 	if (r < 0)
@@ -62,7 +62,7 @@ int state_read(sqlite3 *db, struct journal_state *ret_state)
 {
 	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
 	int r = sqlite_prepare(db, "SELECT identity, epoch, n_opened, is_open, inode, head, purged, digest FROM journal",
-	                       &statement);
+						   &statement);
 	if (r < 0)
 		return r;
 	int code = sqlite3_step(statement);
@@ -76,7 +76,7 @@ int state_write(sqlite3_stmt *statement, const struct journal_state *state)
 	uint8_t digest[DIGEST_BYTES];
 	int r = digest_of(state, digest);
 	const int64_t numbers[] = { state->n_opened, state->is_open, (int64_t)state->inode, (int64_t)state->head,
-		                        (int64_t)state->purged };
+								(int64_t)state->purged };
 	if (r == 0)
 		r = sqlite_bind_text(statement, 1, span_text(state->epoch));
 	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(numbers); i++)

@@ -2,8 +2,8 @@
 /*
  * The journal's one row about itself, and what it tells when the files are not what they were.
  *
- * A position may never be given twice, and it is EPOCH-SEQUENCE: so whenever the file is not certainly the continuation of
- * what was last acknowledged, it gets a new epoch.
+ * A position may never be given twice, and it is EPOCH-SEQUENCE: so whenever the file is not certainly the continuation
+ * of what was last acknowledged, it gets a new epoch.
  *
  *   not closed, and its write-ahead log is gone    a copy of a running journal, or the log was deleted
  *   another inode than when it was last open       a copy: the original may have gone on
@@ -15,12 +15,12 @@
 #ifndef STORE_STATE_H
 #define STORE_STATE_H
 
-#include "store/file.h"
+#include "store/journal_file.h"
 #include "store/sqlite.h"
 #include "wire/position.h"
 
 #define STATE_IDENTITY_CHARS 32
-#define STATE_EPOCH_CHARS    8
+#define STATE_EPOCH_CHARS 8
 
 struct journal_state {
 	char identity[STATE_IDENTITY_CHARS + 1];
@@ -34,7 +34,7 @@ struct journal_state {
 
 /* -EUCLEAN if the row is not there or its digest is wrong. */
 int state_read(sqlite3 *db, struct journal_state *ret_state) MUST_USE;
-#define STATE_UPDATE                                                                               \
+#define STATE_UPDATE \
 	"UPDATE journal SET epoch = ?, n_opened = ?, is_open = ?, inode = ?, head = ?, purged = ?, digest = ?"
 int state_write(sqlite3_stmt *statement, const struct journal_state *state) MUST_USE;
 /* From the file alone, whatever stands in its write-ahead log. */

@@ -1,1 +1,271 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/journal.h"
+#include "store/reader.h"
+#include "store/upkeep.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+/* What a waiting event costs besides its body. */
+#define EVENT_OVERHEAD_BYTES 512
+
+struct store {
+	struct store_options options;
+	struct journal *journal;
+	struct reader *reader;
+	pthread_t writer_thread, reader_thread;
+	bool has_writer, has_reader;
+
+	pthread_mutex_t write_lock;
+	pthread_cond_t write_wake;
+	struct append *appends, **appends_end;       /* {write_lock} */
+	struct store_status status;                  /* {write_lock} but head and oldest */
+	bool is_closing;                             /* {write_lock} */
+	struct commit_item items[JOURNAL_MAX_BATCH]; /* the writer's */
+
+	pthread_mutex_t read_lock;
+	pthread_cond_t read_wake;
+	struct store_read *reads, **reads_end; /* {read_lock} */
+	bool is_reader_closing;                /* {read_lock} */
+};
+
+static uint64_t queue_cost(const struct event *event)
+{
+	return event->body.n + EVENT_OVERHEAD_BYTES;
+}
+
+/* --- the writer --------------------------------------------------------------------------------------------------- */
+
+static void wait_for_appends(struct store *store, uint64_t ns)
+{
+	struct timespec until;
+	if (ns == UPKEEP_FOREVER) {
+		(void)pthread_cond_wait(&store->write_wake, &store->write_lock);
+		return;
+	}
+	uint64_t at = clock_monotonic_ns() + ns;
+	until.tv_sec = (time_t)(at / (NS_PER_MS * MS_PER_S));
+	until.tv_nsec = (long)(at % (NS_PER_MS * MS_PER_S));
+	(void)pthread_cond_timedwait(&store->write_wake, &store->write_lock, &until);
+}
+
+/* All that waits, as far as it fits into one batch. Waits for at most `ns` if nothing does. False at the end. */
+static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n)
+{
+	size_t n = 0;
+	(void)pthread_mutex_lock(&store->write_lock);
+	if (!store->appends && !store->is_closing && ns > 0)
+		wait_for_appends(store, ns);
+	while (store->appends && n < JOURNAL_MAX_BATCH) {
+		struct append *append = store->appends;
+		store->appends = append->next;
+		store->status.queue_bytes -= queue_cost(append->event);
+		/* the caller's memory may go as soon as it is answered; the batch needs the event a little longer */
+		store->items[n++] = (struct commit_item){ .append = append, .event = event_ref(append->event) };
+	}
+	if (!store->appends)
+		store->appends_end = &store->appends;
+	bool goes_on = n > 0 || !store->is_closing;
+	(void)pthread_mutex_unlock(&store->write_lock);
+	*ret_n = n;
+	return goes_on;
+}
+
+static void count(struct store *store, size_t n, int error)
+{
+	struct store_status *status = &store->status;
+	(void)pthread_mutex_lock(&store->write_lock);
+	status->last_error = error;
+	status->n_commits += error == 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct commit_item *item = &store->items[i];
+		status->n_failed += item->status == COMMIT_FAILED;
+		status->n_duplicates += item->status == COMMIT_DUPLICATE;
+		status->n_appended += item->status == COMMIT_STORED;
+		status->n_malformed += item->status == COMMIT_STORED && item->event->kind == EVENT_MALFORMED;
+	}
+	(void)pthread_mutex_unlock(&store->write_lock);
+}
+
+static void commit(struct store *store, size_t n)
+{
+	int r = journal_commit(store->journal, store->items, n);
+	if (r < 0)
+		log_error_limited("the journal cannot be written", LOG_TEXT("path", store->options.path), LOG_ERRNO(r));
+	count(store, n, r);
+	store->options.on_commit(store->options.context, &(struct commit){ store->items, n, store_head(store) });
+	for (size_t i = 0; i < n; i++)
+		event_unref(store->items[i].event);
+}
+
+static void *write_loop(void *argument)
+{
+	struct store *store = argument;
+	size_t n;
+	uint64_t rest_ns = 0;
+	journal_remember(store->journal);
+	while (take_batch(store, rest_ns, &n)) {
+		if (n)
+			commit(store, n);
+		rest_ns = upkeep_step(store->journal);
+	}
+	return NULL;
+}
+
+/* --- the reader --------------------------------------------------------------------------------------------------- */
+
+/* NULL at the end. */
+static struct store_read *take_read(struct store *store)
+{
+	(void)pthread_mutex_lock(&store->read_lock);
+	while (!store->reads && !store->is_reader_closing)
+		(void)pthread_cond_wait(&store->read_wake, &store->read_lock);
+	struct store_read *read = store->reads;
+	if (read)
+		store->reads = read->next;
+	if (!store->reads)
+		store->reads_end = &store->reads;
+	(void)pthread_mutex_unlock(&store->read_lock);
+	return read;
+}
+
+static void *read_loop(void *argument)
+{
+	struct store *store = argument;
+	struct store_read *read;
+	while ((read = take_read(store)))
+		reader_answer(store->reader, read);
+	return NULL;
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------------ */
+
+static int create(const struct store_options *options, struct store **ret_store)
+{
+	pthread_condattr_t attributes;
+	struct store *store = calloc(1, sizeof *store);
+	if (!store)
+		return -ENOMEM;
+	store->options = *options;
+	store->appends_end = &store->appends;
+	store->reads_end = &store->reads;
+	(void)pthread_mutex_init(&store->write_lock, NULL);
+	(void)pthread_mutex_init(&store->read_lock, NULL);
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&store->write_wake, &attributes);
+	(void)pthread_cond_init(&store->read_wake, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	*ret_store = store;
+	return 0;
+}
+
+int store_open(const struct store_options *options, struct store **ret_store, char **ret_message)
+{
+	CLEANUP(store_close) struct store *store = NULL;
+	*ret_message = NULL;
+	int r = create(options, &store);
+	if (r == 0)
+		r = journal_open(options, &store->journal, ret_message);
+	if (r == 0)
+		r = reader_create(store->journal, &store->reader);
+	if (r == 0)
+		r = -pthread_create(&store->reader_thread, NULL, read_loop, store);
+	if (r < 0)
+		return r;
+	store->has_reader = true;
+	r = -pthread_create(&store->writer_thread, NULL, write_loop, store);
+	if (r < 0)
+		return r;
+	store->has_writer = true;
+	*ret_store = STEAL(store);
+	return 0;
+}
+
+static void stop(pthread_mutex_t *lock, pthread_cond_t *wake, bool *is_closing, pthread_t thread)
+{
+	(void)pthread_mutex_lock(lock);
+	*is_closing = true;
+	(void)pthread_cond_signal(wake);
+	(void)pthread_mutex_unlock(lock);
+	(void)pthread_join(thread, NULL);
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store->has_writer)
+		stop(&store->write_lock, &store->write_wake, &store->is_closing, store->writer_thread);
+	if (store->has_reader)
+		stop(&store->read_lock, &store->read_wake, &store->is_reader_closing, store->reader_thread);
+	reader_destroy(store->reader);
+	journal_close(store->journal);
+	(void)pthread_cond_destroy(&store->write_wake);
+	(void)pthread_cond_destroy(&store->read_wake);
+	(void)pthread_mutex_destroy(&store->write_lock);
+	(void)pthread_mutex_destroy(&store->read_lock);
+	free(store);
+}
+
+/* --- for everybody ------------------------------------------------------------------------------------------------ */
+
+int store_append(struct store *store, struct append *append)
+{
+	int r = 0;
+	uint64_t cost = queue_cost(append->event);
+	append->next = NULL;
+	(void)pthread_mutex_lock(&store->write_lock);
+	if (store->is_closing) {
+		r = -ESHUTDOWN;
+	} else if (store->status.queue_bytes + cost > store->options.max_queue_bytes) {
+		r = -ENOBUFS;
+	} else {
+		store->status.queue_bytes += cost;
+		*store->appends_end = append;
+		store->appends_end = &append->next;
+		(void)pthread_cond_signal(&store->write_wake);
+	}
+	(void)pthread_mutex_unlock(&store->write_lock);
+	return r;
+}
+
+int store_read(struct store *store, struct store_read *read)
+{
+	int r = 0;
+	read->next = NULL;
+	(void)pthread_mutex_lock(&store->read_lock);
+	if (store->is_reader_closing) {
+		r = -ESHUTDOWN;
+	} else {
+		*store->reads_end = read;
+		store->reads_end = &read->next;
+		(void)pthread_cond_signal(&store->read_wake);
+	}
+	(void)pthread_mutex_unlock(&store->read_lock);
+	return r;
+}
+
+const char *store_epoch(const struct store *store)
+{
+	return store->journal->epoch;
+}
+
+uint64_t store_head(const struct store *store)
+{
+	return atomic_load(&store->journal->head);
+}
+
+void store_get_status(struct store *store, struct store_status *ret_status)
+{
+	(void)pthread_mutex_lock(&store->write_lock);
+	*ret_status = store->status;
+	(void)pthread_mutex_unlock(&store->write_lock);
+	ret_status->head = atomic_load(&store->journal->head);
+	ret_status->oldest = atomic_load(&store->journal->oldest);
+}

@@ -23,7 +23,7 @@ struct store;
 
 /* One event on its way in. The caller's memory, untouched between store_append() and on_commit. */
 struct append {
-	struct event *event;         /* the append holds a reference of its own until the commit is released */
+	struct event *event;         /* the caller's reference, kept until on_commit */
 	int64_t duplicate_window_ms; /* 0: never a duplicate */
 	void *owner;                 /* the caller's, passed through */
 	struct append *next;         /* the store's */

@@ -55,7 +55,8 @@ static size_t search(const struct tail *tail, uint64_t sequence)
 }
 
 /* Almost all entries are somebody else's: a bit for six bits of the term says so without a look at the list. */
-static void find(const struct tail *tail, size_t from, size_t to, const struct terms *terms, struct candidates *candidates)
+static void find(const struct tail *tail, size_t from, size_t to, const struct terms *terms,
+				 struct candidates *candidates)
 {
 	uint64_t seen = 0;
 	for (size_t i = 0; i < terms->n; i++)

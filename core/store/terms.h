@@ -2,9 +2,9 @@
 /*
  * Terms: what an event can be found by, each as a number of 64 bits.
  *
- * An event has a term for each of its types of interaction, its event id, and each of its tags. A filter that asks for one of
- * these exactly needs only the events that have the term. Two texts may share a number: whoever finds an
- * event by a term still asks filter_matches().
+ * An event has a term for each of its types of interaction, its event id, and each of its tags. A filter that asks for
+ * one of these exactly needs only the events that have the term. Two texts may share a number: whoever finds an event
+ * by a term still asks filter_matches().
  *
  * The numbers are stored, so the function behind them never changes within a version of the schema.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/callback.h"
 
+#include "wire/document.h"
+
 #include <errno.h>
-#include <jansson.h>
 
 /* Walks the bytes outside of strings. Bytes that are no JSON do no harm here: jansson refuses them later. */
 struct scanner {
@@ -95,17 +96,16 @@ static void blank_numbers(char *text, size_t n_text)
 	}
 }
 
-static json_t *load(struct span body, json_error_t *ret_error)
+static int load(struct span body, struct document *ret_document, json_error_t *ret_error)
 {
-	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
-	json_t *json = json_loadb(body.data, body.n, flags, ret_error);
-	if (json || json_error_code(ret_error) != json_error_numeric_overflow)
-		return json;
+	int r = document_read(body, ret_document, ret_error);
+	if (r != DOCUMENT_E_MALFORMED || json_error_code(ret_error) != json_error_numeric_overflow)
+		return r;
 	CLEANUP(free) char *copy = span_dup(body);
 	if (!copy)
-		return NULL;
+		return -ENOMEM;
 	blank_numbers(copy, body.n);
-	return json_loadb(copy, body.n, flags, ret_error);
+	return document_read(span_of(copy, body.n), ret_document, ret_error);
 }
 
 /* A short name for what is wrong, fit for a metric's label. */
@@ -125,20 +125,15 @@ static const char *malformed_reason(const json_error_t *error)
 	return "not_json";
 }
 
-static struct span string_span(const json_t *value)
-{
-	return span_of(json_string_value(value), json_string_length(value));
-}
-
 /* The readable members of notification.interactions. */
 static size_t read_interactions(const json_t *list, struct interaction *interactions)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *item = json_array_get(list, i);
-		struct span type = string_span(json_object_get(item, "type"));
+		struct span type = document_text(json_object_get(item, "type"));
 		if (type.n)
-			interactions[n++] = (struct interaction){ type, string_span(json_object_get(item, "subtype")) };
+			interactions[n++] = (struct interaction){ type, document_text(json_object_get(item, "subtype")) };
 	}
 	return n;
 }
@@ -153,14 +148,14 @@ static int make_event(const struct callback_origin *origin, struct span body, co
 		return -ENOMEM;
 	size_t n = read_interactions(list, interactions);
 	if (n == 0) {
-		struct span type = string_span(json_object_get(notification, "type"));
+		struct span type = document_text(json_object_get(notification, "type"));
 		interactions[n++].type = type.n ? type : SPAN("unknown");
 	}
 	struct event model = {
 		.kind = EVENT_CALLBACK,
 		.received_ms = origin->received_ms,
 		.source = origin->source,
-		.event_id = string_span(json_object_get(json_object_get(root, "event"), "event_id")),
+		.event_id = document_text(json_object_get(json_object_get(root, "event"), "event_id")),
 		.body = body,
 		.interactions = interactions,
 		.n_interactions = n,
@@ -191,17 +186,14 @@ int callback_to_event(const struct callback_origin *origin, struct span body, st
 		return make_malformed(origin, body, "empty", ret_event);
 	if (is_too_deep(body))
 		return make_malformed(origin, body, "too_deep", ret_event);
-	json_error_t error = { 0 };
-	json_t *root = load(body, &error);
-	int r;
-	if (root && json_is_object(root))
-		r = make_event(origin, body, root, ret_event);
-	else if (root)
-		r = make_malformed(origin, body, "not_an_object", ret_event);
-	else if (json_error_code(&error) == json_error_out_of_memory)
-		r = -ENOMEM;
-	else
-		r = make_malformed(origin, body, malformed_reason(&error), ret_event);
-	json_decref(root);
-	return r;
+	json_error_t error;
+	CLEANUP(document_finish) struct document document = DOCUMENT_INIT;
+	int r = load(body, &document, &error);
+	if (r < 0)
+		return r;
+	if (r == DOCUMENT_E_MALFORMED)
+		return make_malformed(origin, body, malformed_reason(&error), ret_event);
+	if (!json_is_object(document.root))
+		return make_malformed(origin, body, "not_an_object", ret_event);
+	return make_event(origin, body, document.root, ret_event);
 }

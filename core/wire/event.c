@@ -2,9 +2,9 @@
 #include "wire/event.h"
 
 #include "base/clock.h"
+#include "wire/document.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 /* Copies spans one after the other into the memory behind the struct. */
 struct packer {
@@ -145,23 +145,12 @@ void event_add_message(struct buffer *json, const struct event *event, const str
 	buffer_add_char(json, '}');
 }
 
-static json_t *load(struct span text)
-{
-	return json_loadb(text.data, text.n, JSON_ALLOW_NUL, NULL);
-}
-
-static struct span string_span(const json_t *value)
-{
-	return span_of(json_string_value(value), json_string_length(value));
-}
-
 static bool read_interactions(const json_t *json, struct interaction *interactions)
 {
 	for (size_t i = 0; i < json_array_size(json); i++) {
-		const json_t *item = json_array_get(json, i);
-		interactions[i] = (struct interaction){ string_span(json_object_get(item, "type")),
-												string_span(json_object_get(item, "subtype")) };
-		if (!interactions[i].type.data)
+		const json_t *item = json_array_get(json, i), *subtype = json_object_get(item, "subtype");
+		interactions[i] = (struct interaction){ document_text(json_object_get(item, "type")), document_text(subtype) };
+		if (!interactions[i].type.n || (subtype && !interactions[i].subtype.n))
 			return false;
 	}
 	return json_is_array(json);
@@ -174,7 +163,7 @@ static bool read_tags(json_t *json, struct tag *tags)
 	json_t *value;
 	json_object_foreach(json, name, value)
 	{
-		tags[i] = (struct tag){ span_text(name), string_span(value) };
+		tags[i] = (struct tag){ span_text(name), document_text(value) };
 		if (!tags[i++].value.data)
 			return false;
 	}
@@ -190,6 +179,8 @@ static int restore(const struct event_record *record, json_t *interactions_json,
 	if (!interactions || !tags)
 		return -ENOMEM;
 	if (!read_interactions(interactions_json, interactions) || !read_tags(tags_json, tags))
+		return -EBADMSG;
+	if (record->kind == EVENT_CALLBACK && n_interactions == 0)
 		return -EBADMSG;
 	struct event model = {
 		.kind = record->kind,
@@ -208,9 +199,12 @@ static int restore(const struct event_record *record, json_t *interactions_json,
 
 int event_restore(const struct event_record *record, struct event **ret_event)
 {
-	json_t *interactions = load(record->interactions), *tags = load(record->tags);
-	int r = interactions && tags ? restore(record, interactions, tags, ret_event) : -EBADMSG;
-	json_decref(interactions);
-	json_decref(tags);
-	return r;
+	json_error_t error;
+	CLEANUP(document_finish) struct document interactions = DOCUMENT_INIT, tags = DOCUMENT_INIT;
+	int r = document_read(record->interactions, &interactions, &error);
+	if (r == DOCUMENT_OK)
+		r = document_read(record->tags, &tags, &error);
+	if (r == DOCUMENT_E_MALFORMED)
+		return -EBADMSG;
+	return r < 0 ? r : restore(record, interactions.root, tags.root, ret_event);
 }

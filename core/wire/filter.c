@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/filter.h"
 
+#include "wire/document.h"
+
 #include <errno.h>
-#include <jansson.h>
 
 static const char *const key_names[FILTER_KEYS] = {
 	[FILTER_INTERACTIONS] = "interactions",
@@ -211,11 +212,6 @@ int filter_add_tag(struct filter *filter, struct span name, struct span value, c
 	return r == FILTER_OK ? list_insert(&tag->values, value, ret_reason) : r;
 }
 
-static struct span string_span(const json_t *value)
-{
-	return span_of(json_string_value(value), json_string_length(value));
-}
-
 /* A string, or a list of at least one. `tag` names the tag that the members belong to; else they belong to `key`. */
 static int parse_members(const json_t *json, struct filter *filter, enum filter_key key, const char *tag,
 						 const char **ret_reason)
@@ -231,8 +227,8 @@ static int parse_members(const json_t *json, struct filter *filter, enum filter_
 			*ret_reason = "a key of a filter takes a string or a list of strings";
 			return FILTER_E_MALFORMED;
 		}
-		int r = tag ? filter_add_tag(filter, span_text(tag), string_span(item), ret_reason)
-					: filter_add(filter, key, string_span(item), ret_reason);
+		int r = tag ? filter_add_tag(filter, span_text(tag), document_text(item), ret_reason)
+					: filter_add(filter, key, document_text(item), ret_reason);
 		if (r != FILTER_OK)
 			return r;
 	}
@@ -371,10 +367,12 @@ static bool interactions_are_within(const struct filter_list *inner, const struc
 {
 	if (outer->n == 0)
 		return true;
+	if (inner->n == 0)
+		return interactions_cover(outer, SPAN("")); /* a lone star: every event has an interaction */
 	for (size_t i = 0; i < inner->n; i++)
 		if (!interactions_cover(outer, span_text(inner->members[i])))
 			return false;
-	return inner->n > 0;
+	return true;
 }
 
 static bool tag_is_within(const struct filter *inner, const struct filter_tag *outer)

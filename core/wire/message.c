@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/message.h"
 
+#include "wire/document.h"
 #include "wire/http.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 const char *message_outcome_name(enum message_outcome outcome)
 {
@@ -41,11 +41,6 @@ static int refuse(struct buffer *reason, const char *text)
 	reason->n = 0;
 	buffer_add_text(reason, text);
 	return MESSAGE_E_MALFORMED;
-}
-
-static struct span string_span(const json_t *value)
-{
-	return span_of(json_string_value(value), json_string_length(value));
 }
 
 static bool is_id(struct span id)
@@ -145,7 +140,7 @@ static int read_start(struct message *message, const json_t *root, struct buffer
 	const json_t *after = json_object_get(root, "after"), *last = json_object_get(root, "last");
 	int r = MESSAGE_OK;
 	if (after)
-		r = set_after(message, string_span(after), reason);
+		r = set_after(message, document_text(after), reason);
 	if (r == MESSAGE_OK && last) {
 		json_int_t n = json_is_integer(last) ? json_integer_value(last) : 0;
 		r = set_last(message, n < 0 ? 0 : (uint64_t)n, reason);
@@ -155,7 +150,7 @@ static int read_start(struct message *message, const json_t *root, struct buffer
 
 static int read_auth(struct message *message, json_t *root, struct buffer *reason)
 {
-	struct span token = string_span(json_object_get(root, "token"));
+	struct span token = document_text(json_object_get(root, "token"));
 	if (!token.n || memchr(token.data, '\0', token.n))
 		return refuse(reason, "auth takes a \"token\"");
 	return set_text(&message->token, token);
@@ -225,11 +220,11 @@ static int read_message(json_t *root, struct message *message, struct buffer *re
 	if (!json_is_object(root))
 		return refuse(reason, "a message is a JSON object");
 	const json_t *id = json_object_get(root, "id");
-	if (id && !is_id(string_span(id)))
+	if (id && !is_id(document_text(id)))
 		return refuse(reason, "\"id\" is a string of 1 to 64 bytes");
-	if (id && set_text(&message->id, string_span(id)) < 0)
+	if (id && set_text(&message->id, document_text(id)) < 0)
 		return -ENOMEM;
-	struct span type = string_span(json_object_get(root, "type"));
+	struct span type = document_text(json_object_get(root, "type"));
 	for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
 		if (!span_equal(type, span_text(types[i].name)))
 			continue;
@@ -244,13 +239,12 @@ static int read_message(json_t *root, struct message *message, struct buffer *re
 int message_parse(struct span text, struct message *ret_message, struct buffer *reason)
 {
 	*ret_message = (struct message){ 0 };
-	json_error_t error = { 0 };
-	json_t *root = json_loadb(text.data, text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-	if (!root)
-		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : refuse(reason, "a message is JSON");
-	int r = read_message(root, ret_message, reason);
-	json_decref(root);
-	return r == MESSAGE_OK && reason->failed ? -ENOMEM : r;
+	json_error_t error;
+	CLEANUP(document_finish) struct document document = DOCUMENT_INIT;
+	int r = document_read(text, &document, &error);
+	if (r == DOCUMENT_E_MALFORMED)
+		return refuse(reason, "a message is JSON");
+	return r < 0 ? r : read_message(document.root, ret_message, reason);
 }
 
 /* "a,b" gives two members; a comma inside a member is written %2C. */
@@ -263,7 +257,10 @@ static int add_members(struct filter *filter, enum filter_key key, struct span t
 		const char *why = "a parameter has a bad percent-encoding";
 		decoded.n = 0;
 		int r = FILTER_E_MALFORMED;
-		if (http_percent_decode(member, &decoded))
+		bool is_decoded = http_percent_decode(member, &decoded);
+		if (decoded.failed)
+			return -ENOMEM;
+		if (is_decoded)
 			r = tag.data ? filter_add_tag(filter, tag, buffer_span(&decoded), &why)
 						 : filter_add(filter, key, buffer_span(&decoded), &why);
 		if (r == FILTER_E_MALFORMED)
@@ -278,7 +275,10 @@ static int read_filter_parameter(struct filter *filter, struct span name, struct
 {
 	if (span_starts_with(name, SPAN("tags."))) {
 		CLEANUP(buffer_finish) struct buffer tag = BUFFER_INIT;
-		if (!http_percent_decode(span_skip(name, 5), &tag) || tag.n == 0)
+		bool is_decoded = http_percent_decode(span_skip(name, 5), &tag);
+		if (tag.failed)
+			return -ENOMEM;
+		if (!is_decoded || tag.n == 0)
 			return refuse(reason, "a tag is written tags.NAME=VALUE");
 		return add_members(filter, FILTER_KEYS, buffer_span(&tag), value, reason);
 	}

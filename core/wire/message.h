@@ -59,7 +59,7 @@ enum message_outcome {
 /* "malformed", "unknown_type", "bad_position": the code of the error that the client gets. */
 const char *message_outcome_name(enum message_outcome outcome);
 
-/* MESSAGE_OK, another outcome with the reason in words (ASCII) in *reason, or -ENOMEM. Whatever comes
+/* MESSAGE_OK, another outcome with the reason in words (UTF-8) in *reason, or -ENOMEM. Whatever comes
  * back, message_finish() ret_message. */
 int message_parse(struct span text, struct message *ret_message, struct buffer *reason) MUST_USE;
 /* The query of a URL, without '?', as a SUBSCRIBE under the id MESSAGE_URL_ID. Parameters named in `others` (separated

@@ -19,6 +19,8 @@ bool position_parse(struct span text, struct position *ret_position)
 	if (!text.data || !span_next(&sequence, '-', &epoch) || !is_epoch(epoch) ||
 		!span_to_u64(sequence, POSITION_MAX_SEQUENCE, &position.sequence))
 		return false;
+	if (sequence.n > 1 && sequence.data[0] == '0') /* one position, one text */
+		return false;
 	memcpy(position.epoch, epoch.data, epoch.n);
 	*ret_position = position;
 	return true;

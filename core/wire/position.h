@@ -22,7 +22,7 @@ struct position {
 	uint64_t sequence; /* 0..POSITION_MAX_SEQUENCE */
 };
 
-/* False unless the text is exactly EPOCH-SEQUENCE (digits only, no sign, no blank). */
+/* False unless the text is exactly EPOCH-SEQUENCE (digits only, no sign, no blank, no zero in front). */
 bool position_parse(struct span text, struct position *ret_position);
 /* Writes the text with a terminator and returns its length without it. */
 size_t position_format(const struct position *position, char ret_text[static POSITION_TEXT_SIZE]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/file.h"
+#include "store/journal_file.h"
 
 #include "base/log.h"
 #include "store/complain.h"
@@ -34,18 +34,19 @@ static int judge_owner(const struct stat *status, const char *path, char **ret_m
 		return COMPLAIN(-EINVAL, ret_message, "%s is not a regular file: give the journal a path of its own", path);
 	if (status->st_uid != geteuid())
 		return COMPLAIN(-EPERM, ret_message,
-		                "%s belongs to user %u, but the gateway runs as user %u: give the file to that one (chown)", path,
-		                (unsigned)status->st_uid, (unsigned)geteuid());
+						"%s belongs to user %u, but the gateway runs as user %u: give the file to that one (chown)",
+						path, (unsigned)status->st_uid, (unsigned)geteuid());
 	if (status->st_mode & (S_IWGRP | S_IWOTH))
 		return COMPLAIN(-EPERM, ret_message,
-		                "%s may be written by others than its owner (mode %04o): take that right away (chmod go-w)",
-		                path, (unsigned)status->st_mode & 07777u);
+						"%s may be written by others than its owner (mode %04o): take that right away (chmod go-w)",
+						path, (unsigned)status->st_mode & 07777u);
 	/* SQLite looks for the write-ahead log beside the name that it was given. */
 	if (status->st_nlink > 1)
 		return COMPLAIN(-EMLINK, ret_message,
-		                "%s has %" PRIu64 " names (hard links): remove all but one, or what is not yet in the file itself "
-		                "is missed under the others",
-		                path, (uint64_t)status->st_nlink);
+						"%s has %" PRIu64
+						" names (hard links): remove all but one, or what is not yet in the file itself "
+						"is missed under the others",
+						path, (uint64_t)status->st_nlink);
 	return 0;
 }
 
@@ -56,9 +57,10 @@ static int take_lock(int fd, const char *path, char **ret_message)
 		return 0;
 	int error = errno;
 	if (error == EAGAIN || error == EACCES)
-		return COMPLAIN(-EBUSY, ret_message, "%s is in use by another gateway: stop that one, or give this one a journal "
-											 "of its own",
-		                path);
+		return COMPLAIN(-EBUSY, ret_message,
+						"%s is in use by another gateway: stop that one, or give this one a journal "
+						"of its own",
+						path);
 	return COMPLAIN(-error, ret_message, "%s cannot be locked: %s", path, strerrordesc_np(error));
 }
 
@@ -90,15 +92,16 @@ static int examine(struct journal_file *file, const char *path, char **ret_messa
 	if (!file->wal_path || !rollback_path)
 		return -ENOMEM;
 	look_beside(file, rollback_path);
-	return file_in_place(file);
+	return journal_file_in_place(file);
 }
 
-int file_open(const char *path, struct journal_file *ret_file, char **ret_message)
+int journal_file_open(const char *path, struct journal_file *ret_file, char **ret_message)
 {
-	CLEANUP(file_finish) struct journal_file file = { .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) };
+	CLEANUP(journal_file_finish)
+	struct journal_file file = { .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) };
 	if (file.fd < 0)
 		return COMPLAIN(-errno, ret_message, "%s cannot be opened: %s%s", path, strerrordesc_np(errno),
-		                errno == ENOENT ? " (its folder must exist)" : "");
+						errno == ENOENT ? " (its folder must exist)" : "");
 	int r = examine(&file, path, ret_message);
 	if (r < 0)
 		return r;
@@ -107,7 +110,7 @@ int file_open(const char *path, struct journal_file *ret_file, char **ret_messag
 	return 0;
 }
 
-void file_finish(struct journal_file *file)
+void journal_file_finish(struct journal_file *file)
 {
 	if (file->fd >= 0)
 		(void)close(file->fd);
@@ -116,7 +119,7 @@ void file_finish(struct journal_file *file)
 	*file = (struct journal_file){ .fd = -1 };
 }
 
-int file_know_wal(struct journal_file *file)
+int journal_file_know_wal(struct journal_file *file)
 {
 	struct stat status;
 	if (stat(file->wal_path, &status) < 0)
@@ -131,14 +134,14 @@ static bool leads_to(const char *path, const struct file_identity *identity)
 	return stat(path, &status) == 0 && status.st_dev == identity->device && status.st_ino == identity->inode;
 }
 
-int file_in_place(const struct journal_file *file)
+int journal_file_in_place(const struct journal_file *file)
 {
-	bool is_in_place = leads_to(file->path, &file->identity) &&
-					   (!file->wal.is_known || leads_to(file->wal_path, &file->wal));
+	bool is_in_place =
+		leads_to(file->path, &file->identity) && (!file->wal.is_known || leads_to(file->wal_path, &file->wal));
 	return is_in_place ? 0 : -ESTALE;
 }
 
-void file_warn_of_system(const struct journal_file *file)
+void journal_file_warn_of_system(const struct journal_file *file)
 {
 	static const struct {
 		long magic;
@@ -157,5 +160,5 @@ void file_warn_of_system(const struct journal_file *file)
 	for (size_t i = 0; i < ARRAY_LENGTH(systems); i++)
 		if (status.f_type == systems[i].magic)
 			log_warning("the journal lies on a file system that may lose it", LOG_TEXT("path", file->path),
-			            LOG_TEXT("file_system", systems[i].name), LOG_TEXT("reason", systems[i].reason));
+						LOG_TEXT("file_system", systems[i].name), LOG_TEXT("reason", systems[i].reason));
 }

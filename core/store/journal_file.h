@@ -4,11 +4,11 @@
  *
  * The file is kept open for as long as the journal is, with a lock on one byte of it: an open-file-description
  * lock, which belongs to this descriptor (what SQLite opens and closes does not release it) and to the file itself (a
- * link to it is the same journal). SQLite's own locks lie elsewhere, so an administrator may read the journal with sqlite3
- * while the gateway runs, and a second gateway may not.
+ * link to it is the same journal). SQLite's own locks lie elsewhere, so an administrator may read the journal with
+ * sqlite3 while the gateway runs, and a second gateway may not.
  */
-#ifndef STORE_FILE_H
-#define STORE_FILE_H
+#ifndef STORE_JOURNAL_FILE_H
+#define STORE_JOURNAL_FILE_H
 
 #include "base/cleanup.h"
 
@@ -35,19 +35,19 @@ struct journal_file {
 };
 
 /* Opens or creates. 0; -errno and a sentence. */
-int file_open(const char *path, struct journal_file *ret_file, char **ret_message) MUST_USE;
-void file_finish(struct journal_file *file); /* zeroed is fine, with fd -1 */
-static inline void file_finish_cleanup(struct journal_file *file)
+int journal_file_open(const char *path, struct journal_file *ret_file, char **ret_message) MUST_USE;
+void journal_file_finish(struct journal_file *file); /* zeroed is fine, with fd -1 */
+static inline void journal_file_finish_cleanup(struct journal_file *file)
 {
-	file_finish(file);
+	journal_file_finish(file);
 }
 
 /* Remembers the write-ahead log that SQLite has opened by now. 0 or -errno. */
-int file_know_wal(struct journal_file *file) MUST_USE;
+int journal_file_know_wal(struct journal_file *file) MUST_USE;
 /* 0 while both names still lead to the files that are open; -ESTALE when either was renamed, deleted or replaced (a
  * commit would seem to succeed, and be lost). */
-int file_in_place(const struct journal_file *file) MUST_USE;
+int journal_file_in_place(const struct journal_file *file) MUST_USE;
 /* Warns when the file system is none that keeps what it was given. */
-void file_warn_of_system(const struct journal_file *file);
+void journal_file_warn_of_system(const struct journal_file *file);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/schema.h"
+#include "store/layout.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,11 +11,10 @@
 
 /* Step i leads from version i to version i + 1. Released steps are never changed. */
 static const char *const steps[] = {
-	/* The state of the whole: one row. `identity` is the file's for life. Every commit of events writes `head`, so that every
-	 * write-ahead log has this row in it, and tells by it whose log it is.
-	 * Events: the small columns come first, so that reading them does not lead through a large body. The text in `tags` and
-	 * `interactions` is JSON. record_digest covers everything but the body, for which body_digest stands.
-	 * Parts of the index: see segment.h. */
+	/* The state of the whole: one row. `identity` is the file's for life. Every commit of events writes `head`, so that
+	 * every write-ahead log has this row in it, and tells by it whose log it is. Events: the small columns come first,
+	 * so that reading them does not lead through a large body. The text in `tags` and `interactions` is JSON.
+	 * record_digest covers everything but the body, for which body_digest stands. Parts of the index: see segment.h. */
 	"CREATE TABLE journal ("
 	"  one INTEGER PRIMARY KEY CHECK (one = 1),"
 	"  identity TEXT NOT NULL,"
@@ -49,31 +48,33 @@ static const char *const steps[] = {
 };
 #define CURRENT_VERSION ((int64_t)ARRAY_LENGTH(steps))
 
-int schema_complain(const char *path, int error, char **ret_message)
+int layout_complain(const char *path, int error, char **ret_message)
 {
 	if (error != -EUCLEAN)
 		return COMPLAIN(error, ret_message, "the journal %s cannot be used: %s", path, strerrordesc_np(-error));
-	return COMPLAIN(error, ret_message,
-	                "the journal %s is damaged. To go on with a new one, move the file away, together with those of the same "
-	                "name with -wal and -shm behind it. To save what can be read: sqlite3 %s .recover | sqlite3 NEW, "
-	                "then put NEW in its place",
-	                path, path);
+	return COMPLAIN(
+		error, ret_message,
+		"the journal %s is damaged. To go on with a new one, move the file away, together with those of the same "
+		"name with -wal and -shm behind it. To save what can be read: sqlite3 %s .recover | sqlite3 NEW, "
+		"then put NEW in its place",
+		path, path);
 }
 
 static int refuse_stranger(const char *path, char **ret_message)
 {
-	return COMPLAIN(-EUCLEAN, ret_message,
-	                "%s is not a journal of Belfry (or its first bytes are damaged): give the journal another path, or move that "
-	                "file away. To save what can be read of a damaged one: sqlite3 %s .recover | sqlite3 NEW",
-	                path, path);
+	return COMPLAIN(
+		-EUCLEAN, ret_message,
+		"%s is not a journal of Belfry (or its first bytes are damaged): give the journal another path, or move that "
+		"file away. To save what can be read of a damaged one: sqlite3 %s .recover | sqlite3 NEW",
+		path, path);
 }
 
 static int refuse_newer(const char *path, int64_t version, char **ret_message)
 {
 	return COMPLAIN(-EPROTO, ret_message,
-	                "the journal %s has version %" PRId64 ", and this Belfry knows versions up to %" PRId64
-	                ": install the Belfry that wrote it, or a newer one, or give this one another path",
-	                path, version, CURRENT_VERSION);
+					"the journal %s has version %" PRId64 ", and this Belfry knows versions up to %" PRId64
+					": install the Belfry that wrote it, or a newer one, or give this one another path",
+					path, version, CURRENT_VERSION);
 }
 
 static uint32_t read_u32(const uint8_t *bytes)
@@ -82,7 +83,7 @@ static uint32_t read_u32(const uint8_t *bytes)
 }
 
 /* https://www.sqlite.org/fileformat.html, "The Database Header" */
-int schema_judge_file(const struct journal_file *file, char **ret_message)
+int layout_judge_file(const struct journal_file *file, char **ret_message)
 {
 	enum { HEADER_BYTES = 100, USER_VERSION = 60, APPLICATION_ID = 68 };
 	static const char magic[] = "SQLite format 3";
@@ -91,9 +92,9 @@ int schema_judge_file(const struct journal_file *file, char **ret_message)
 		return 0;
 	ssize_t n = pread(file->fd, header, sizeof header, 0);
 	if (n < 0)
-		return schema_complain(file->path, -errno, ret_message);
+		return layout_complain(file->path, -errno, ret_message);
 	if (n < HEADER_BYTES || memcmp(header, magic, sizeof magic) != 0 ||
-	    read_u32(header + APPLICATION_ID) != SCHEMA_APPLICATION_ID)
+		read_u32(header + APPLICATION_ID) != LAYOUT_APPLICATION_ID)
 		return refuse_stranger(file->path, ret_message);
 	if (read_u32(header + USER_VERSION) > CURRENT_VERSION)
 		return refuse_newer(file->path, read_u32(header + USER_VERSION), ret_message);
@@ -103,8 +104,9 @@ int schema_judge_file(const struct journal_file *file, char **ret_message)
 static int migrate(sqlite3 *db, int64_t version)
 {
 	CLEANUP(buffer_finish) struct buffer sql = BUFFER_INIT;
-	buffer_add_printf(&sql, "BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %" PRId64 "; COMMIT;",
-	                  steps[version], SCHEMA_APPLICATION_ID, version + 1);
+	buffer_add_printf(&sql,
+					  "BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %" PRId64 "; COMMIT;",
+					  steps[version], LAYOUT_APPLICATION_ID, version + 1);
 	buffer_add_char(&sql, '\0');
 	if (sql.failed)
 		return -ENOMEM;
@@ -119,14 +121,14 @@ static int bring_up(sqlite3 *db, const char *path, int64_t version, char **ret_m
 	for (; version < CURRENT_VERSION; version++) {
 		int r = migrate(db, version);
 		if (r < 0)
-			return schema_complain(path, r, ret_message);
+			return layout_complain(path, r, ret_message);
 		if (version > 0)
 			log_info("the journal has been migrated", LOG_TEXT("path", path), LOG_NUMBER("version", version + 1));
 	}
 	return 0;
 }
 
-int schema_prepare(sqlite3 *db, const char *path, char **ret_message)
+int layout_prepare(sqlite3 *db, const char *path, char **ret_message)
 {
 	int64_t n_objects, application, version;
 	int r = sqlite_ask(db, "SELECT count(*) FROM sqlite_schema", &n_objects);
@@ -138,8 +140,8 @@ int schema_prepare(sqlite3 *db, const char *path, char **ret_message)
 	if (r == 0 && n_objects == 0)
 		r = sqlite_run(db, "PRAGMA auto_vacuum = INCREMENTAL");
 	if (r < 0)
-		return schema_complain(path, r, ret_message);
-	if (n_objects == 0 ? version != 0 : application != SCHEMA_APPLICATION_ID || version < 1)
+		return layout_complain(path, r, ret_message);
+	if (n_objects == 0 ? version != 0 : application != LAYOUT_APPLICATION_ID || version < 1)
 		return refuse_stranger(path, ret_message);
 	if (version > CURRENT_VERSION)
 		return refuse_newer(path, version, ret_message);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/journal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/complain.h"
+#include "store/layout.h"
+
+#include <errno.h>
+
+static const char *const statements[STATEMENTS] = {
+	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+	[STATEMENT_COMMIT] = "COMMIT",
+	[STATEMENT_ROLLBACK] = "ROLLBACK",
+	[STATEMENT_INSERT] = RECORD_INSERT,
+	[STATEMENT_SELECT] = RECORD_SELECT,
+	[STATEMENT_STATE] = STATE_UPDATE,
+	[STATEMENT_SEGMENT] = SEGMENT_INSERT,
+	[STATEMENT_OLDEST] = "SELECT min(sequence) FROM events",
+	/* behind ?1, among the next ?2: up to the first one that is not older than ?3 */
+	[STATEMENT_EXPIRED] = "SELECT coalesce(min(CASE WHEN received_ms >= ?3 THEN sequence - 1 END), max(sequence)) FROM "
+						  "(SELECT sequence, received_ms FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2)",
+	[STATEMENT_PURGE] = "DELETE FROM events WHERE sequence <= ?",
+	[STATEMENT_PURGE_SEGMENTS] = "DELETE FROM index_parts WHERE part < ?",
+	[STATEMENT_N_PAGES] = "PRAGMA page_count",
+	[STATEMENT_N_FREE_PAGES] = "PRAGMA freelist_count",
+	[STATEMENT_VACUUM] = "PRAGMA incremental_vacuum(64)",
+};
+
+/* --- transactions ------------------------------------------------------------------------------------------------- */
+
+int journal_begin(struct journal *journal)
+{
+	int r = journal->is_broken ? -EIO : journal_file_in_place(&journal->file);
+	return r < 0 ? r : sqlite_step(journal->statements[STATEMENT_BEGIN]);
+}
+
+int journal_end(struct journal *journal, int outcome)
+{
+	int r = outcome < 0 ? outcome : journal_file_in_place(&journal->file);
+	if (r == 0)
+		r = sqlite_step(journal->statements[STATEMENT_COMMIT]);
+	if (r == 0)
+		return outcome;
+	if (!sqlite3_get_autocommit(journal->db) && sqlite_step(journal->statements[STATEMENT_ROLLBACK]) < 0)
+		journal->is_broken = true;
+	journal->is_ready = false; /* it may have been the sync that failed: see journal.h */
+	return r;
+}
+
+int journal_write_state(struct journal *journal, const struct journal_state *state)
+{
+	return state_write(journal->statements[STATEMENT_STATE], state);
+}
+
+/* The log holds nothing but what was durable, and then nothing at all. */
+static int make_ready(struct journal *journal)
+{
+	struct journal_state state;
+	if (journal->is_ready)
+		return 0;
+	int r = journal->is_broken ? -EIO : journal_file_in_place(&journal->file);
+	if (r == 0)
+		r = sqlite_run(journal->db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	if (r == 0)
+		r = state_read(journal->db, &state);
+	if (r < 0)
+		return r;
+	if (state.head != journal->state.head) {
+		journal->is_broken = true;
+		log_error("the journal is not where it was left: restart the gateway",
+				  LOG_NUMBER("expected", journal->state.head), LOG_NUMBER("found", state.head));
+		return -EIO;
+	}
+	journal->is_ready = true;
+	journal->n_wal_pages = 0;
+	return 0;
+}
+
+/* --- committing --------------------------------------------------------------------------------------------------- */
+
+static int insert(struct journal *journal, struct commit_item *item, struct latest *event, uint64_t sequence)
+{
+	int r = record_insert(journal->statements[STATEMENT_INSERT], &journal->texts, item->event, sequence);
+	if (r == 0)
+		r = tail_add(journal->tail, item->event, sequence);
+	if (r < 0)
+		return r;
+	event->sequence = sequence;
+	duplicates_add(journal->duplicates, event);
+	item->status = COMMIT_STORED;
+	item->sequence = sequence;
+	return 0;
+}
+
+/* Stores the item, unless it is a duplicate. */
+static int take(struct journal *journal, struct commit_item *item, struct journal_state *next)
+{
+	struct latest event = { .received_ms = item->event->received_ms };
+	int r = record_texts_make(&journal->texts, item->event);
+	if (r == 0)
+		r = record_key(&journal->texts.scratch, item->event->source, item->event->event_id,
+					   buffer_span(&journal->texts.tags), event.key);
+	if (r < 0)
+		return r;
+	memcpy(event.body, item->event->body_digest, sizeof event.body);
+	int64_t window_ms = item->append->duplicate_window_ms;
+	const struct latest *latest = window_ms ? duplicates_find(journal->duplicates, event.key) : NULL;
+	if (latest && duplicates_is_same(latest, &event, window_ms)) {
+		item->status = COMMIT_DUPLICATE;
+		item->sequence = latest->sequence;
+		return 0;
+	}
+	r = insert(journal, item, &event, next->head + 1);
+	if (r == 0)
+		next->head++;
+	return r;
+}
+
+static int take_all(struct journal *journal, struct commit_item *items, size_t n, struct journal_state *next)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = take(journal, &items[i], next);
+	if (r == 0 && (next->head != journal->state.head || !journal->is_marked))
+		r = journal_write_state(journal, next);
+	return r;
+}
+
+int journal_commit(struct journal *journal, struct commit_item *items, size_t n)
+{
+	struct journal_state next = journal->state;
+	next.is_open = true;
+	int r = make_ready(journal);
+	if (r == 0)
+		r = journal_begin(journal);
+	if (r == 0)
+		r = journal_end(journal, take_all(journal, items, n, &next));
+	if (r == 0) {
+		journal->state = next;
+		journal->is_marked = true;
+		duplicates_commit(journal->duplicates);
+		tail_commit(journal->tail);
+		atomic_store(&journal->head, next.head);
+		return 0;
+	}
+	duplicates_roll_back(journal->duplicates);
+	tail_roll_back(journal->tail);
+	for (size_t i = 0; i < n; i++) {
+		items[i].status = COMMIT_FAILED;
+		items[i].error = r;
+	}
+	return r;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------ */
+
+/* A log of another journal would be written into this one. Looked at before SQLite may do so. */
+static int judge_wal(struct journal *journal, char **ret_message)
+{
+	struct journal_state state, without_wal;
+	const struct journal_file *file = &journal->file;
+	if (!file->had_wal_frames || file->is_empty)
+		return 0;
+	int r = state_read(journal->db, &state);
+	if (r == 0)
+		r = state_read_without_wal(file, &without_wal);
+	if (r < 0) /* the table may be in the log alone, just made; layout_prepare() says what is wrong otherwise */
+		return 0;
+	if (state_continues(&state, &without_wal))
+		return 0;
+	return COMPLAIN(
+		-EUCLEAN, ret_message,
+		"%s does not belong to %s: it is the write-ahead log of another journal. Put its own log back, or move "
+		"it away (what was only in it is lost)",
+		file->wal_path, file->path);
+}
+
+static int on_wal_commit(void *journal, sqlite3 *db, const char *name, int n_pages)
+{
+	(void)db;
+	(void)name;
+	((struct journal *)journal)->n_wal_pages = n_pages;
+	return SQLITE_OK;
+}
+
+static int set_up_database(struct journal *journal, char **ret_message)
+{
+	const char *path = journal->file.path;
+	int r = layout_judge_file(&journal->file, ret_message);
+	if (r < 0)
+		return r;
+	r = sqlite_open(path, SQLITE_OPEN_READWRITE, &journal->db);
+	if (r == 0)
+		r = sqlite_run(journal->db,
+					   "PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096");
+	if (r < 0)
+		return layout_complain(path, r, ret_message);
+	r = judge_wal(journal, ret_message);
+	if (r < 0)
+		return r;
+	r = layout_prepare(journal->db, path, ret_message);
+	if (r < 0)
+		return r;
+	r = sqlite_run(journal->db,
+				   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)");
+	(void)sqlite3_wal_hook(journal->db, on_wal_commit, journal);
+	for (size_t i = 0; r == 0 && i < STATEMENTS; i++)
+		r = sqlite_prepare(journal->db, statements[i], &journal->statements[i]);
+	return r < 0 ? layout_complain(path, r, ret_message) : 0;
+}
+
+int journal_find_oldest(struct journal *journal)
+{
+	int64_t oldest;
+	int r = sqlite_step_number(journal->statements[STATEMENT_OLDEST], &oldest);
+	if (r == -ENODATA) {
+		oldest = (int64_t)journal->state.head + 1;
+		r = 0;
+	}
+	if (r == 0)
+		atomic_store(&journal->oldest, (uint64_t)oldest);
+	return r;
+}
+
+/* The state of this run. It is written with the first commit: a disk that is full now may have room then. */
+static int begin_run(struct journal *journal)
+{
+	struct journal_state state;
+	int r = state_read(journal->db, &state);
+	if (r == 0 && state_needs_epoch(&state, &journal->file))
+		r = state_draw_epoch(state.epoch);
+	if (r < 0)
+		return r;
+	state.n_opened++;
+	state.inode = (uint64_t)journal->file.identity.inode;
+	journal->state = state;
+	journal->is_ready = true;
+	memcpy(journal->epoch, state.epoch, sizeof journal->epoch);
+	atomic_store(&journal->head, state.head);
+	r = journal_find_oldest(journal);
+	return r < 0 ? r : journal_file_know_wal(&journal->file);
+}
+
+/* The terms of the events behind the last whole segment of the index. */
+static int fill_tail(struct journal *journal)
+{
+	uint64_t head = journal->state.head, first = segment_first(segment_of(head + 1));
+	CLEANUP(buffer_finish) struct buffer scratch = BUFFER_INIT;
+	tail_drop(journal->tail, first);
+	for (uint64_t sequence = first; sequence <= head; sequence++) {
+		CLEANUP(event_unref) struct event *event = NULL;
+		int r = record_select(journal->statements[STATEMENT_SELECT], &scratch, sequence, &event);
+		if (r == 0)
+			r = tail_add(journal->tail, event, sequence);
+		if (r < 0 && r != -ENOENT && r != -EBADMSG)
+			return r;
+	}
+	tail_commit(journal->tail);
+	return 0;
+}
+
+static int open_parts(struct journal *journal, const char *path, char **ret_message)
+{
+	int r = journal_file_open(path, &journal->file, ret_message);
+	if (r < 0)
+		return r;
+	journal_file_warn_of_system(&journal->file);
+	r = duplicates_create(&journal->duplicates);
+	if (r == 0)
+		r = tail_create(&journal->tail);
+	if (r == 0)
+		r = set_up_database(journal, ret_message);
+	if (r < 0)
+		return r;
+	r = begin_run(journal);
+	if (r == 0)
+		r = fill_tail(journal);
+	return r < 0 ? layout_complain(journal->file.path, r, ret_message) : 0;
+}
+
+int journal_open(const struct store_options *options, struct journal **ret_journal, char **ret_message)
+{
+	CLEANUP(journal_close) struct journal *journal = calloc(1, sizeof *journal);
+	if (!journal)
+		return -ENOMEM;
+	journal->file.fd = -1;
+	journal->upkeep.retention_age_ms = options->retention_age_ms;
+	journal->upkeep.retention_bytes = options->retention_bytes;
+	int r = open_parts(journal, options->path, ret_message);
+	if (r < 0)
+		return r;
+	*ret_journal = STEAL(journal);
+	return 0;
+}
+
+/* In order: then nobody has to ask at the next start whether something is missing. */
+static void mark_closed(struct journal *journal)
+{
+	struct journal_state state = journal->state;
+	if (!journal->is_marked || make_ready(journal) < 0 || journal_begin(journal) < 0)
+		return;
+	state.is_open = false;
+	if (journal_end(journal, journal_write_state(journal, &state)) < 0)
+		log_warning("the journal could not be closed in good order; nothing is lost");
+}
+
+void journal_close(struct journal *journal)
+{
+	if (!journal)
+		return;
+	mark_closed(journal);
+	for (size_t i = 0; i < STATEMENTS; i++)
+		sqlite_finalize(journal->statements[i]);
+	sqlite_close(journal->db);
+	record_texts_finish(&journal->texts);
+	duplicates_destroy(journal->duplicates);
+	tail_destroy(journal->tail);
+	journal_file_finish(&journal->file);
+	free(journal);
+}
+
+/* False at the end, or when it is enough. */
+static bool remember_row(struct journal *journal, sqlite3_stmt *statement, int64_t since_ms)
+{
+	struct latest latest = { .sequence = (uint64_t)sqlite3_column_int64(statement, 0),
+							 .received_ms = sqlite3_column_int64(statement, 1) };
+	struct span digest = sqlite_column(statement, 5);
+	if (latest.received_ms < since_ms || digest.n < sizeof latest.body)
+		return false;
+	memcpy(latest.body, digest.data, sizeof latest.body);
+	return record_key(&journal->texts.scratch, sqlite_column(statement, 2), sqlite_column(statement, 3),
+					  sqlite_column(statement, 4), latest.key) == 0 &&
+		   duplicates_add_older(journal->duplicates, &latest);
+}
+
+void journal_remember(struct journal *journal)
+{
+	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
+	int64_t since_ms = clock_wall_ms() - DUPLICATES_MAX_AGE_MS;
+	int r = sqlite_prepare(journal->db,
+						   "SELECT sequence, received_ms, source, event_id, tags, body_digest FROM events "
+						   "ORDER BY sequence DESC",
+						   &statement);
+	if (r < 0)
+		log_warning("duplicates of older callbacks will not be recognized", LOG_ERRNO(r));
+	while (r == 0 && sqlite3_step(statement) == SQLITE_ROW && remember_row(journal, statement, since_ms)) {
+	}
+}

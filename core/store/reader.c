@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/reader.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+
+/* Events looked at in one transaction; a forward page ends there. */
+#define ROWS_A_STEP 4096
+/* Segments looked up in one transaction, likewise. */
+#define SEGMENTS_A_STEP 32
+/* The newest are searched for no further back than this, if there is nothing to look up. */
+#define NEWEST_MAX_ROWS 262144
+
+struct reader {
+	struct journal *journal;
+	sqlite3 *db;
+	sqlite3_stmt *row, *segment;
+	struct buffer scratch;
+	struct candidates candidates;
+	bool has_candidates;
+};
+
+int reader_create(struct journal *journal, struct reader **ret_reader)
+{
+	CLEANUP(reader_destroy) struct reader *reader = calloc(1, sizeof *reader);
+	if (!reader)
+		return -ENOMEM;
+	reader->journal = journal;
+	int r = sqlite_open(journal->file.path, SQLITE_OPEN_READONLY, &reader->db);
+	if (r == 0)
+		r = sqlite_run(reader->db, "PRAGMA busy_timeout = 5000; PRAGMA query_only = TRUE; PRAGMA cache_size = -2048");
+	if (r == 0)
+		r = sqlite_prepare(reader->db, RECORD_SELECT, &reader->row);
+	if (r == 0)
+		r = sqlite_prepare(reader->db, SEGMENT_SELECT, &reader->segment);
+	if (r < 0)
+		return r;
+	*ret_reader = STEAL(reader);
+	return 0;
+}
+
+void reader_destroy(struct reader *reader)
+{
+	if (!reader)
+		return;
+	sqlite_finalize(reader->row);
+	sqlite_finalize(reader->segment);
+	sqlite_close(reader->db);
+	buffer_finish(&reader->scratch);
+	free(reader);
+}
+
+/* One page in the making. */
+struct scan {
+	struct reader *reader;
+	const struct store_read *read;
+	struct terms terms;
+	bool is_backward;
+	uint64_t first, last;      /* of the range, both included */
+	uint64_t at;               /* the next to be looked at; outside of the range at the end */
+	size_t n_rows, n_segments; /* in this step */
+	struct event **events;
+	uint64_t *sequences;
+	size_t n, n_bytes, n_damaged;
+};
+
+static bool is_at_end(const struct scan *scan)
+{
+	return scan->at < scan->first || scan->at > scan->last;
+}
+
+static void move_on(struct scan *scan)
+{
+	scan->at += scan->is_backward ? UINT64_MAX : 1; /* may wrap below 0, which is beyond `last` */
+}
+
+/* The events of the segment that may match; all of them if the index cannot say. */
+static int load_candidates(struct scan *scan, uint64_t segment)
+{
+	struct reader *reader = scan->reader;
+	reader->candidates = (struct candidates){ .segment = segment };
+	reader->has_candidates = true;
+	scan->n_segments++;
+	if (tail_find(reader->journal->tail, &scan->terms, &reader->candidates))
+		return 0;
+	int r = segment_find(reader->segment, &reader->scratch, &scan->terms, &reader->candidates);
+	if (r != -ENODATA)
+		return r;
+	atomic_store(&reader->journal->damaged_segment, segment + 1);
+	memset(reader->candidates.bits, 0xff, sizeof reader->candidates.bits);
+	return 0;
+}
+
+/* To the next one that may match. 0, also at the end and where the step is over; or -errno. */
+static int find_candidate(struct scan *scan)
+{
+	struct reader *reader = scan->reader;
+	while (!scan->terms.is_everything && !is_at_end(scan)) {
+		uint64_t segment = segment_of(scan->at);
+		if (!reader->has_candidates || reader->candidates.segment != segment) {
+			if (scan->n_segments == SEGMENTS_A_STEP)
+				return 0;
+			int r = load_candidates(scan, segment);
+			if (r < 0)
+				return r;
+		}
+		if (candidates_has(&reader->candidates, scan->at))
+			return 0;
+		move_on(scan);
+	}
+	return 0;
+}
+
+static bool is_wanted(const struct store_read *read, const struct event *event)
+{
+	if (event->kind != EVENT_CALLBACK)
+		return false;
+	for (size_t i = 0; i < read->n_filters; i++)
+		if (filter_matches(&read->filters[i], event))
+			return true;
+	return read->n_filters == 0;
+}
+
+static int look_at(struct scan *scan, uint64_t sequence)
+{
+	CLEANUP(event_unref) struct event *event = NULL;
+	int r = record_select(scan->reader->row, &scan->reader->scratch, sequence, &event);
+	scan->n_rows++;
+	if (r == -EBADMSG) {
+		scan->n_damaged++;
+		log_error_limited("a damaged event is left out", LOG_NUMBER("sequence", sequence));
+	}
+	if (r == -EBADMSG || r == -ENOENT)
+		return 0;
+	if (r == 0 && is_wanted(scan->read, event)) {
+		scan->n_bytes += event->body.n;
+		scan->sequences[scan->n] = sequence;
+		scan->events[scan->n++] = STEAL(event);
+	}
+	return r;
+}
+
+static bool is_full(const struct scan *scan)
+{
+	return scan->n == scan->read->max_events || (scan->n > 0 && scan->n_bytes >= scan->read->max_bytes);
+}
+
+/* One short transaction. */
+static int scan_step(struct scan *scan)
+{
+	int r = sqlite_run(scan->reader->db, "BEGIN");
+	if (r < 0)
+		return r;
+	scan->n_rows = scan->n_segments = 0;
+	while (r == 0 && !is_at_end(scan) && !is_full(scan) && scan->n_rows < ROWS_A_STEP) {
+		r = find_candidate(scan);
+		if (r < 0 || is_at_end(scan) || scan->n_segments == SEGMENTS_A_STEP)
+			break;
+		r = look_at(scan, scan->at);
+		move_on(scan);
+	}
+	scan->reader->has_candidates = false; /* the tail may have changed by the next step */
+	int ended = sqlite_run(scan->reader->db, "COMMIT");
+	return r < 0 ? r : ended;
+}
+
+static int scan_all(struct scan *scan)
+{
+	size_t n_rows = 0;
+	int r;
+	do {
+		r = scan_step(scan);
+		n_rows += scan->n_rows;
+	} while (r == 0 && scan->is_backward && !is_at_end(scan) && !is_full(scan) &&
+			 (!scan->terms.is_everything || n_rows < NEWEST_MAX_ROWS));
+	return r;
+}
+
+/* They were found from the newest backwards. */
+static void reverse(struct scan *scan)
+{
+	for (size_t i = 0; i < scan->n / 2; i++) {
+		size_t k = scan->n - 1 - i;
+		struct event *event = scan->events[i];
+		uint64_t sequence = scan->sequences[i];
+		scan->events[i] = scan->events[k];
+		scan->sequences[i] = scan->sequences[k];
+		scan->events[k] = event;
+		scan->sequences[k] = sequence;
+	}
+}
+
+/* Everything up to here has been looked at. */
+static uint64_t scanned(const struct scan *scan)
+{
+	if (scan->is_backward || is_at_end(scan))
+		return scan->read->until;
+	return scan->at - 1;
+}
+
+static int make_page(struct reader *reader, const struct store_read *read, struct scan *scan)
+{
+	uint64_t oldest = atomic_load(&reader->journal->oldest);
+	*scan = (struct scan){
+		.reader = reader,
+		.read = read,
+		.is_backward = read->direction == STORE_NEWEST,
+		.first = read->after + 1 > oldest ? read->after + 1 : oldest,
+		.last = read->until,
+		.events = calloc(read->max_events, sizeof(struct event *)),
+		.sequences = calloc(read->max_events, sizeof(uint64_t)),
+	};
+	if (!scan->events || !scan->sequences)
+		return -ENOMEM;
+	scan->at = scan->is_backward ? scan->last : scan->first;
+	terms_of_filters(read->filters, read->n_filters, &scan->terms);
+	int r = scan_all(scan);
+	if (scan->is_backward)
+		reverse(scan);
+	return r;
+}
+
+void reader_answer(struct reader *reader, struct store_read *read)
+{
+	struct scan scan;
+	int r = make_page(reader, read, &scan);
+	struct store_page page = {
+		.events = scan.events,
+		.sequences = scan.sequences,
+		.n = r < 0 ? 0 : scan.n,
+		.scanned = r < 0 ? read->after : scanned(&scan),
+		.oldest = atomic_load(&reader->journal->oldest), /* after the scan: what was purged meanwhile is a gap */
+		.n_damaged = scan.n_damaged,
+		.error = r,
+	};
+	read->on_page(read, &page); /* `read` may be gone now */
+	for (size_t i = 0; i < scan.n; i++)
+		event_unref(scan.events[i]);
+	free(scan.events);
+	free(scan.sequences);
+}

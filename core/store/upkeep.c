@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/upkeep.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+/* Events purged in one transaction. */
+#define PURGE_EVENTS 256
+/* Retention looks this often; when it found something, again at once. */
+#define RETENTION_NS (60ull * MS_PER_S * NS_PER_MS)
+/* After a failure. */
+#define PAUSE_NS (10ull * MS_PER_S * NS_PER_MS)
+/* Pages in the log that are worth a checkpoint: 4 MiB. */
+#define CHECKPOINT_PAGES 1024
+
+/* --- the index ---------------------------------------------------------------------------------------------------- */
+
+/* True if a whole segment waits in the tail, or a reader has found one damaged. */
+static bool has_segment(const struct journal *journal, uint64_t *ret_segment)
+{
+	uint64_t first = tail_first(journal->tail), damaged = atomic_load(&journal->damaged_segment);
+	*ret_segment = segment_of(first);
+	if (segment_first(segment_of(first) + 1) <= atomic_load(&journal->head))
+		return true;
+	*ret_segment = damaged - 1;
+	return damaged != 0 && damaged - 1 < segment_of(first);
+}
+
+struct gathering {
+	struct segment_entry *entries;
+	size_t n, max;
+	uint64_t sequence;
+};
+
+static int gather_term(void *context, uint64_t term)
+{
+	struct gathering *gathering = context;
+	if (gathering->n == gathering->max) {
+		size_t max = gathering->max ? gathering->max * 2 : 4096;
+		struct segment_entry *entries = realloc(gathering->entries, max * sizeof *entries);
+		if (!entries)
+			return -ENOMEM;
+		gathering->entries = entries;
+		gathering->max = max;
+	}
+	gathering->entries[gathering->n++] = (struct segment_entry){ term, gathering->sequence };
+	return 0;
+}
+
+/* The entries of a segment that is not in the tail any more, from its events. */
+static int gather_events(struct journal *journal, uint64_t segment, struct gathering *gathering)
+{
+	CLEANUP(buffer_finish) struct buffer scratch = BUFFER_INIT;
+	for (uint64_t sequence = segment_first(segment); sequence < segment_first(segment + 1); sequence++) {
+		CLEANUP(event_unref) struct event *event = NULL;
+		int r = record_select(journal->statements[STATEMENT_SELECT], &scratch, sequence, &event);
+		gathering->sequence = sequence;
+		if (r == 0)
+			r = terms_of_event(event, gather_term, gathering);
+		if (r < 0 && r != -ENOENT && r != -EBADMSG)
+			return r;
+	}
+	return 0;
+}
+
+static int write_segment(struct journal *journal, uint64_t segment)
+{
+	struct gathering gathering = { 0 };
+	bool is_in_tail = segment_first(segment) >= tail_first(journal->tail);
+	int r = is_in_tail ? tail_copy(journal->tail, segment, &gathering.entries, &gathering.n)
+					   : gather_events(journal, segment, &gathering);
+	if (r == 0)
+		r = journal_begin(journal);
+	if (r == 0)
+		r = journal_end(journal,
+						segment_write(journal->statements[STATEMENT_SEGMENT], segment, gathering.entries, gathering.n));
+	free(gathering.entries);
+	if (r < 0)
+		return r;
+	if (is_in_tail)
+		tail_drop(journal->tail, segment_first(segment + 1));
+	else
+		atomic_store(&journal->damaged_segment, 0);
+	return 0;
+}
+
+/* --- retention ---------------------------------------------------------------------------------------------------- */
+
+static int used_bytes(struct journal *journal, uint64_t *ret_bytes)
+{
+	int64_t n_pages, n_free, page_bytes;
+	int r = sqlite_step_number(journal->statements[STATEMENT_N_PAGES], &n_pages);
+	if (r == 0)
+		r = sqlite_step_number(journal->statements[STATEMENT_N_FREE_PAGES], &n_free);
+	if (r == 0)
+		r = sqlite_ask(journal->db, "PRAGMA page_size", &page_bytes);
+	if (r == 0)
+		*ret_bytes = (uint64_t)((n_pages - n_free) * page_bytes);
+	return r;
+}
+
+/* The newest of the oldest events that is too old; 0 if none is. */
+static int find_expired(struct journal *journal, uint64_t *ret_sequence)
+{
+	sqlite3_stmt *statement = journal->statements[STATEMENT_EXPIRED];
+	int64_t sequence = 0;
+	*ret_sequence = 0;
+	if (journal->upkeep.retention_age_ms == 0)
+		return 0;
+	int r = sqlite_bind_number(statement, 1, (int64_t)atomic_load(&journal->oldest) - 1);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 2, PURGE_EVENTS);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 3, clock_wall_ms() - journal->upkeep.retention_age_ms);
+	if (r == 0)
+		r = sqlite_step_number(statement, &sequence);
+	if (r == 0 && (uint64_t)sequence >= atomic_load(&journal->oldest))
+		*ret_sequence = (uint64_t)sequence;
+	return r == -ENODATA ? 0 : r;
+}
+
+/* Up to where to purge in this step; 0 if everything may stay. */
+static int find_purge(struct journal *journal, uint64_t *ret_sequence)
+{
+	uint64_t bytes, oldest = atomic_load(&journal->oldest), head = journal->state.head;
+	int r = find_expired(journal, ret_sequence);
+	if (r < 0 || *ret_sequence || journal->upkeep.retention_bytes == 0 || oldest > head)
+		return r;
+	r = used_bytes(journal, &bytes);
+	if (r == 0 && bytes > journal->upkeep.retention_bytes)
+		*ret_sequence = oldest + PURGE_EVENTS - 1 < head ? oldest + PURGE_EVENTS - 1 : head;
+	return r;
+}
+
+static int purge_rows(struct journal *journal, uint64_t sequence, const struct journal_state *next)
+{
+	sqlite3_stmt *events = journal->statements[STATEMENT_PURGE], *parts = journal->statements[STATEMENT_PURGE_SEGMENTS];
+	int r = sqlite_bind_number(events, 1, (int64_t)sequence);
+	if (r == 0)
+		r = sqlite_step(events);
+	if (r == 0)
+		r = sqlite_bind_number(parts, 1, (int64_t)(segment_of(sequence + 1) * SEGMENT_PARTS));
+	if (r == 0)
+		r = sqlite_step(parts);
+	return r < 0 ? r : journal_write_state(journal, next);
+}
+
+/* A step of retention. *ret_has_more: the next one is due at once. */
+static int retain(struct journal *journal, bool *ret_has_more)
+{
+	uint64_t sequence;
+	*ret_has_more = false;
+	int r = find_purge(journal, &sequence);
+	if (r < 0 || sequence == 0)
+		return r;
+	struct journal_state next = journal->state;
+	next.purged = sequence;
+	next.is_open = true;
+	r = journal_begin(journal);
+	if (r == 0)
+		r = journal_end(journal, purge_rows(journal, sequence, &next));
+	if (r < 0)
+		return r;
+	journal->state = next;
+	journal->is_marked = true;
+	*ret_has_more = true;
+	r = journal_find_oldest(journal);
+	return r < 0 ? r : sqlite_step(journal->statements[STATEMENT_VACUUM]);
+}
+
+/* --- checkpoints -------------------------------------------------------------------------------------------------- */
+
+/* Copies the log into the file, so that it can be written from its beginning again. Readers may keep some of it: next
+ * time. */
+static int checkpoint(struct journal *journal)
+{
+	int code = sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	journal->n_wal_pages = 0;
+	return code == SQLITE_BUSY ? 0 : sqlite_errno(journal->db, code);
+}
+
+/* --- steps -------------------------------------------------------------------------------------------------------- */
+
+static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
+{
+	struct upkeep *upkeep = &journal->upkeep;
+	uint64_t segment;
+	*ret_has_more = true;
+	if (journal->n_wal_pages >= CHECKPOINT_PAGES)
+		return checkpoint(journal);
+	if (has_segment(journal, &segment))
+		return write_segment(journal, segment);
+	*ret_has_more = false;
+	if (now < upkeep->next_retention_ns)
+		return 0;
+	int r = retain(journal, ret_has_more);
+	if (r == 0 && !*ret_has_more)
+		upkeep->next_retention_ns = now + RETENTION_NS;
+	return r;
+}
+
+uint64_t upkeep_step(struct journal *journal)
+{
+	struct upkeep *upkeep = &journal->upkeep;
+	uint64_t now = clock_monotonic_ns();
+	bool has_more;
+	if (journal->is_broken)
+		return UPKEEP_FOREVER;
+	if (now < upkeep->pause_until_ns)
+		return upkeep->pause_until_ns - now;
+	int r = journal->is_ready ? do_step(journal, now, &has_more) : 0;
+	if (r < 0) {
+		log_warning_limited("upkeep of the journal waits", LOG_ERRNO(r));
+		upkeep->pause_until_ns = now + PAUSE_NS;
+		return PAUSE_NS;
+	}
+	if (journal->is_ready && has_more)
+		return 0;
+	bool has_events = atomic_load(&journal->oldest) <= journal->state.head;
+	return has_events && upkeep->next_retention_ns > now ? upkeep->next_retention_ns - now : UPKEEP_FOREVER;
+}

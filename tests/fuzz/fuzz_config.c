@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A configuration, alone in a folder of its own. It is complete, or there is a complaint that says where it is not. */
+#include "base/cleanup.h"
+#include "config/config.h"
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static char folder[] = "/tmp/belfry-fuzz-XXXXXX";
+
+static void remove_folder(void)
+{
+	(void)chdir("/");
+	(void)remove(folder);
+}
+
+/* Made once. Complaints then begin with "belfry.yaml:". */
+static void enter_folder(void)
+{
+	static bool is_there;
+	if (is_there)
+		return;
+	FUZZ_ASSERT(mkdtemp(folder) && chdir(folder) == 0 && atexit(remove_folder) == 0);
+	is_there = true;
+}
+
+static void write_file(struct span bytes)
+{
+	CLEANUP(close) int fd = open("belfry.yaml", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FUZZ_ASSERT(fd >= 0 && write(fd, bytes.data, bytes.n) == (ssize_t)bytes.n);
+}
+
+static void check_config(const struct config *config)
+{
+	FUZZ_ASSERT(config->n_listeners >= 1 && config->n_sources >= 1 && config->reactors >= 1 && config->journal.path);
+	for (size_t i = 0; i < config->n_sources; i++) {
+		const struct config_source *source = &config->sources[i];
+		FUZZ_ASSERT(source->name && source->scheme && source->path && source->path[0] == '/');
+		FUZZ_ASSERT(source->n_secrets >= 1 && source->n_secrets <= 8 && source->secrets[0].n >= 1);
+		FUZZ_ASSERT(config_source_by_name(config, span_text(source->name)) == source);
+	}
+	FUZZ_ASSERT(config->limits.max_connections >= 1 && config->subscribers.ping_ms >= 1);
+}
+
+static void check_complaints(const struct complaints *complaints)
+{
+	FUZZ_ASSERT(complaints->n <= COMPLAINTS_MAX && !complaints->failed);
+	for (size_t i = 0; i < complaints->n; i++) {
+		struct span text = span_text(complaints->items[i].text);
+		FUZZ_ASSERT(text.n && span_is_utf8(text) && !strpbrk(text.data, "\n\r\x1b"));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	CLEANUP(complaints_finish) struct complaints complaints = COMPLAINTS_INIT;
+	CLEANUP(config_destroy) struct config *config = NULL;
+	enter_folder();
+	write_file(span_of(data, n));
+	int r = config_load("belfry.yaml", &complaints, &config);
+	(void)unlink("belfry.yaml");
+	FUZZ_ASSERT(r == CONFIG_OK || r == CONFIG_E_INVALID);
+	FUZZ_ASSERT((r == CONFIG_OK) == (config != NULL) && (r == CONFIG_OK) == (complaints.n_errors == 0));
+	check_complaints(&complaints);
+	if (config)
+		check_config(config);
+	return 0;
+}
