@@ -184,6 +184,14 @@ static int on_wal_commit(void *journal, sqlite3 *db, const char *name, int n_pag
 	return SQLITE_OK;
 }
 
+/* The log and its index stay when the journal is closed: on a disk that is full at the next start there would be no
+ * room to make them anew, and nothing could be read. */
+static int keep_log(sqlite3 *db)
+{
+	int on = 1;
+	return sqlite_errno(db, sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &on));
+}
+
 static int set_up_database(struct journal *journal, char **ret_message)
 {
 	const char *path = journal->file.path;
@@ -204,6 +212,8 @@ static int set_up_database(struct journal *journal, char **ret_message)
 		return r;
 	r = sqlite_run(journal->db,
 				   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)");
+	if (r == 0)
+		r = keep_log(journal->db);
 	(void)sqlite3_wal_hook(journal->db, on_wal_commit, journal);
 	for (size_t i = 0; r == 0 && i < STATEMENTS; i++)
 		r = sqlite_prepare(journal->db, statements[i], &journal->statements[i]);

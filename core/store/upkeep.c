@@ -8,8 +8,10 @@
 
 /* Events purged in one transaction. */
 #define PURGE_EVENTS 256
-/* Retention looks this often; when it found something, again at once. */
-#define RETENTION_NS (60ull * MS_PER_S * NS_PER_MS)
+/* Retention looks ten times within the age that it keeps, between these bounds; when it found something, again at once.
+ */
+#define RETENTION_LEAST_NS (1ull * MS_PER_S * NS_PER_MS)
+#define RETENTION_MOST_NS (60ull * MS_PER_S * NS_PER_MS)
 /* After a failure. */
 #define PAUSE_NS (10ull * MS_PER_S * NS_PER_MS)
 /* Pages in the log that are worth a checkpoint: 4 MiB. */
@@ -147,6 +149,14 @@ static int purge_rows(struct journal *journal, uint64_t sequence, const struct j
 	return r < 0 ? r : journal_write_state(journal, next);
 }
 
+static uint64_t retention_interval(const struct journal *journal)
+{
+	uint64_t ns = (uint64_t)journal->upkeep.retention_age_ms * NS_PER_MS / 10;
+	if (journal->upkeep.retention_age_ms == 0 || ns > RETENTION_MOST_NS)
+		return RETENTION_MOST_NS;
+	return ns < RETENTION_LEAST_NS ? RETENTION_LEAST_NS : ns;
+}
+
 /* A step of retention. *ret_has_more: the next one is due at once. */
 static int retain(struct journal *journal, bool *ret_has_more)
 {
@@ -197,7 +207,7 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 		return 0;
 	int r = retain(journal, ret_has_more);
 	if (r == 0 && !*ret_has_more)
-		upkeep->next_retention_ns = now + RETENTION_NS;
+		upkeep->next_retention_ns = now + retention_interval(journal);
 	return r;
 }
 

@@ -19,7 +19,7 @@ from clients import Ended
 from frames import frame, raw_subscriber, read_frame
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
 
-N_KILLS = int(os.environ.get("BELFRY_KILLS", "120"))
+N_KILLS = int(os.environ.get("BELFRY_KILLS", "200"))
 N_SENDERS = 6
 # From the first answer of a round to the kill.
 MAX_SECONDS = 0.08
