@@ -9,7 +9,6 @@
 
 #include <jansson.h>
 
-
 struct token_wish {
 	const char *subject; /* NULL: "belfry" */
 	int64_t lifetime_ms;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keys and tokens for test_token.c. Those with a name of their own were made once with PyJWT 2.6 and
- * python3-cryptography, so that somebody else's code says what is right; RFC7515, RFC7520 and RFC7638 are the examples of these
- * RFCs. JWKs stand without their braces, so that a test can add to them. Nothing here guards anything.
+ * python3-cryptography, so that somebody else's code says what is right; RFC7515, RFC7520 and RFC7638 are the examples
+ * of these RFCs. JWKs stand without their braces, so that a test can add to them. Nothing here guards anything.
  */
 /* clang-format off */
 #ifndef UNIT_TOKEN_VECTORS_H
