@@ -86,6 +86,10 @@ int document_read(struct span text, struct document *ret_document, json_error_t 
 {
 	struct reading reading = { 0 };
 	json_t *root = NULL;
+	if (text.n && memchr(text.data, '\0', text.n)) { /* jansson passes over one behind a number */
+		*ret_error = (json_error_t){ .text = "NUL" };
+		return DOCUMENT_E_MALFORMED;
+	}
 	current = &reading;
 	int r = load(&reading, text, &root, ret_error);
 	current = NULL;

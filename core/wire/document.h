@@ -6,8 +6,8 @@
  * the closing quote, it reads and writes past the end; and what it reports is a syntax error, or nothing. So while a
  * document is read, a failed allocation never comes back to jansson: reading ends there, and -ENOMEM means just that.
  *
- * Strict: no key twice in an object, well-formed UTF-8, nothing behind the end. NUL may stand in a string, but not in a
- * key. The root may be any value.
+ * Strict: no key twice in an object, well-formed UTF-8, nothing behind the end. NUL may stand in a string, written
+ * \u0000, but not in a key. The root may be any value.
  */
 #ifndef WIRE_DOCUMENT_H
 #define WIRE_DOCUMENT_H

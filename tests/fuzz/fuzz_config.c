@@ -7,27 +7,28 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static char folder[] = "/tmp/belfry-fuzz-XXXXXX";
+#define FOLDER "/tmp/belfry-fuzz-XXXXXX"
+
+static char folder[] = FOLDER;
+static char path[sizeof FOLDER "/belfry.yaml"];
 
 static void remove_folder(void)
 {
-	(void)chdir("/");
 	(void)remove(folder);
 }
 
-/* Made once. Complaints then begin with "belfry.yaml:". */
-static void enter_folder(void)
+/* Made once. */
+static void make_folder(void)
 {
-	static bool is_there;
-	if (is_there)
+	if (path[0])
 		return;
-	FUZZ_ASSERT(mkdtemp(folder) && chdir(folder) == 0 && atexit(remove_folder) == 0);
-	is_there = true;
+	FUZZ_ASSERT(mkdtemp(folder) && atexit(remove_folder) == 0);
+	FUZZ_ASSERT(snprintf(path, sizeof path, "%s/belfry.yaml", folder) > 0);
 }
 
 static void write_file(struct span bytes)
 {
-	CLEANUP(close) int fd = open("belfry.yaml", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CLEANUP(close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	FUZZ_ASSERT(fd >= 0 && write(fd, bytes.data, bytes.n) == (ssize_t)bytes.n);
 }
 
@@ -56,10 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	CLEANUP(complaints_finish) struct complaints complaints = COMPLAINTS_INIT;
 	CLEANUP(config_destroy) struct config *config = NULL;
-	enter_folder();
+	make_folder();
 	write_file(span_of(data, n));
-	int r = config_load("belfry.yaml", &complaints, &config);
-	(void)unlink("belfry.yaml");
+	int r = config_load(path, &complaints, &config);
+	(void)unlink(path);
 	FUZZ_ASSERT(r == CONFIG_OK || r == CONFIG_E_INVALID);
 	FUZZ_ASSERT((r == CONFIG_OK) == (config != NULL) && (r == CONFIG_OK) == (complaints.n_errors == 0));
 	check_complaints(&complaints);
