@@ -53,6 +53,13 @@ int journal_write_state(struct journal *journal, const struct journal_state *sta
 	return state_write(journal->statements[STATEMENT_STATE], state);
 }
 
+/* Cuts the log to nothing; -EBUSY while somebody else (sqlite3 at a terminal, say) reads from it. The PRAGMA would call
+ * that success. */
+static int truncate_log(sqlite3 *db)
+{
+	return sqlite_errno(db, sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+}
+
 /* The log holds nothing but what was durable, and then nothing at all. */
 static int make_ready(struct journal *journal)
 {
@@ -61,7 +68,7 @@ static int make_ready(struct journal *journal)
 		return 0;
 	int r = journal->is_broken ? -EIO : journal_file_in_place(&journal->file);
 	if (r == 0)
-		r = sqlite_run(journal->db, "PRAGMA wal_checkpoint(TRUNCATE)");
+		r = truncate_log(journal->db);
 	if (r == 0)
 		r = state_read(journal->db, &state);
 	if (r < 0)
@@ -210,10 +217,11 @@ static int set_up_database(struct journal *journal, char **ret_message)
 	r = layout_prepare(journal->db, path, ret_message);
 	if (r < 0)
 		return r;
-	r = sqlite_run(journal->db,
-				   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)");
+	r = sqlite_run(journal->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
 	if (r == 0)
 		r = keep_log(journal->db);
+	/* on a full disk it cannot be done now: then nothing is accepted until it can, but everything can be read */
+	journal->is_ready = r == 0 && truncate_log(journal->db) == 0;
 	(void)sqlite3_wal_hook(journal->db, on_wal_commit, journal);
 	for (size_t i = 0; r == 0 && i < STATEMENTS; i++)
 		r = sqlite_prepare(journal->db, statements[i], &journal->statements[i]);
@@ -245,7 +253,6 @@ static int begin_run(struct journal *journal)
 	state.n_opened++;
 	state.inode = (uint64_t)journal->file.identity.inode;
 	journal->state = state;
-	journal->is_ready = true;
 	memcpy(journal->epoch, state.epoch, sizeof journal->epoch);
 	atomic_store(&journal->head, state.head);
 	r = journal_find_oldest(journal);
