@@ -250,7 +250,7 @@ static const struct option subscriber_options[] = {
 };
 
 static const struct option limit_options[] = {
-	TO("connections", integer, config_limits, max_connections, .fallback = "20000", RANGE(10, 1000000),
+	TO("connections", integer, config_limits, max_connections, .fallback = "16000", RANGE(10, 1000000),
 	   .help = "at the same time, overall"),
 	TO("connections_per_address", integer, config_limits, max_connections_per_address, .fallback = "10000",
 	   RANGE(1, 1000000), .help = "the same from one IPv4 address or one IPv6 /64"),

@@ -216,7 +216,7 @@ static void expect_default_subscribers(const struct config_subscribers *subscrib
 
 static void expect_default_limits(const struct config_limits *limits)
 {
-	CU_ASSERT_EQUAL(limits->max_connections, 20000);
+	CU_ASSERT_EQUAL(limits->max_connections, 16000);
 	CU_ASSERT_EQUAL(limits->max_connections_per_address, 10000);
 	CU_ASSERT_EQUAL(limits->max_pending, 1024);
 	CU_ASSERT_EQUAL(limits->ring_bytes, 8388608);
