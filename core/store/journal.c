@@ -199,6 +199,12 @@ static int keep_log(sqlite3 *db)
 	return sqlite_errno(db, sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &on));
 }
 
+/* Closing a database copies its log into it: not before the log is known to be its own. */
+static void copy_log_on_close(sqlite3 *db, bool is_allowed)
+{
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_allowed ? 0 : 1, NULL);
+}
+
 static int set_up_database(struct journal *journal, char **ret_message)
 {
 	const char *path = journal->file.path;
@@ -206,9 +212,10 @@ static int set_up_database(struct journal *journal, char **ret_message)
 	if (r < 0)
 		return r;
 	r = sqlite_open(path, SQLITE_OPEN_READWRITE, &journal->db);
-	if (r == 0)
-		r = sqlite_run(journal->db,
-					   "PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096");
+	if (r == 0) {
+		copy_log_on_close(journal->db, false);
+		r = sqlite_run(journal->db, "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096");
+	}
 	if (r < 0)
 		return layout_complain(path, r, ret_message);
 	r = judge_wal(journal, ret_message);
@@ -217,6 +224,7 @@ static int set_up_database(struct journal *journal, char **ret_message)
 	r = layout_prepare(journal->db, path, ret_message);
 	if (r < 0)
 		return r;
+	copy_log_on_close(journal->db, true);
 	r = sqlite_run(journal->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
 	if (r == 0)
 		r = keep_log(journal->db);

@@ -29,7 +29,7 @@ int reader_create(struct journal *journal, struct reader **ret_reader)
 	reader->journal = journal;
 	int r = sqlite_open(journal->file.path, SQLITE_OPEN_READONLY, &reader->db);
 	if (r == 0)
-		r = sqlite_run(reader->db, "PRAGMA busy_timeout = 5000; PRAGMA query_only = TRUE; PRAGMA cache_size = -2048");
+		r = sqlite_run(reader->db, "PRAGMA query_only = TRUE; PRAGMA cache_size = -2048");
 	if (r == 0)
 		r = sqlite_prepare(reader->db, RECORD_SELECT, &reader->row);
 	if (r == 0)

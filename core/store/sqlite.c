@@ -78,9 +78,12 @@ void sqlite_finalize(sqlite3_stmt *statement)
 
 int sqlite_step(sqlite3_stmt *statement)
 {
-	int r = sqlite_errno(sqlite3_db_handle(statement), sqlite3_step(statement));
-	(void)sqlite3_reset(statement); /* says the same once more */
-	return r;
+	int code;
+	do
+		code = sqlite3_step(statement);
+	while (code == SQLITE_ROW); /* some PRAGMAs work a little for each row */
+	(void)sqlite3_reset(statement);
+	return sqlite_errno(sqlite3_db_handle(statement), code);
 }
 
 int sqlite_step_number(sqlite3_stmt *statement, int64_t *ret_number)

@@ -102,7 +102,7 @@ struct store_page;
 struct store_read {
 	enum store_direction direction;
 	uint64_t after;               /* sequences greater than this */
-	uint64_t until;               /* and not greater than this */
+	uint64_t until;               /* and not greater than this; at most store_head() */
 	const struct filter *filters; /* matches if any does; none at all: everything */
 	size_t n_filters;
 	size_t max_events; /* 1.. */

@@ -17,6 +17,18 @@
 /* Pages in the log that are worth a checkpoint: 4 MiB. */
 #define CHECKPOINT_PAGES 1024
 
+/* Every log must hold the journal's row (state.h), so every transaction writes it. */
+static int end_with_state(struct journal *journal, int outcome, struct journal_state next)
+{
+	next.is_open = true;
+	int r = journal_end(journal, outcome < 0 ? outcome : journal_write_state(journal, &next));
+	if (r < 0)
+		return r;
+	journal->state = next;
+	journal->is_marked = true;
+	return 0;
+}
+
 /* --- the index ---------------------------------------------------------------------------------------------------- */
 
 /* True if a whole segment waits in the tail, or a reader has found one damaged. */
@@ -76,8 +88,9 @@ static int write_segment(struct journal *journal, uint64_t segment)
 	if (r == 0)
 		r = journal_begin(journal);
 	if (r == 0)
-		r = journal_end(journal,
-						segment_write(journal->statements[STATEMENT_SEGMENT], segment, gathering.entries, gathering.n));
+		r = end_with_state(
+			journal, segment_write(journal->statements[STATEMENT_SEGMENT], segment, gathering.entries, gathering.n),
+			journal->state);
 	free(gathering.entries);
 	if (r < 0)
 		return r;
@@ -136,7 +149,7 @@ static int find_purge(struct journal *journal, uint64_t *ret_sequence)
 	return r;
 }
 
-static int purge_rows(struct journal *journal, uint64_t sequence, const struct journal_state *next)
+static int purge_rows(struct journal *journal, uint64_t sequence)
 {
 	sqlite3_stmt *events = journal->statements[STATEMENT_PURGE], *parts = journal->statements[STATEMENT_PURGE_SEGMENTS];
 	int r = sqlite_bind_number(events, 1, (int64_t)sequence);
@@ -146,7 +159,7 @@ static int purge_rows(struct journal *journal, uint64_t sequence, const struct j
 		r = sqlite_bind_number(parts, 1, (int64_t)(segment_of(sequence + 1) * SEGMENT_PARTS));
 	if (r == 0)
 		r = sqlite_step(parts);
-	return r < 0 ? r : journal_write_state(journal, next);
+	return r < 0 ? r : sqlite_step(journal->statements[STATEMENT_VACUUM]);
 }
 
 static uint64_t retention_interval(const struct journal *journal)
@@ -167,17 +180,13 @@ static int retain(struct journal *journal, bool *ret_has_more)
 		return r;
 	struct journal_state next = journal->state;
 	next.purged = sequence;
-	next.is_open = true;
 	r = journal_begin(journal);
 	if (r == 0)
-		r = journal_end(journal, purge_rows(journal, sequence, &next));
+		r = end_with_state(journal, purge_rows(journal, sequence), next);
 	if (r < 0)
 		return r;
-	journal->state = next;
-	journal->is_marked = true;
 	*ret_has_more = true;
-	r = journal_find_oldest(journal);
-	return r < 0 ? r : sqlite_step(journal->statements[STATEMENT_VACUUM]);
+	return journal_find_oldest(journal);
 }
 
 /* --- checkpoints -------------------------------------------------------------------------------------------------- */
