@@ -30,11 +30,11 @@ static inline int unit_main(const char *suite_name, const struct unit_test *test
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define UNIT_MAIN(...)                                                                             \
-	int main(void)                                                                                 \
-	{                                                                                              \
-		static const struct unit_test tests[] = { __VA_ARGS__ };                                   \
-		return unit_main(__FILE__, tests, sizeof tests / sizeof *tests);                           \
+#define UNIT_MAIN(...)                                                   \
+	int main(void)                                                       \
+	{                                                                    \
+		static const struct unit_test tests[] = { __VA_ARGS__ };         \
+		return unit_main(__FILE__, tests, sizeof tests / sizeof *tests); \
 	}
 
 #endif
