@@ -41,6 +41,7 @@ struct key_fetcher {
 	pthread_mutex_t lock;
 	pthread_cond_t stop;
 	bool is_stopping; /* {lock} */
+	bool has_fetched; /* once: the log is told no more often */
 };
 
 static size_t add_bytes(char *data, size_t size, size_t n, void *context)
@@ -103,7 +104,9 @@ static bool refresh(struct key_fetcher *fetcher)
 		return false;
 	}
 	gateway_set_keys(fetcher->gateway, keys);
-	log_debug("token keys fetched", LOG_TEXT("url", config->subscribers.jwks_url));
+	if (!fetcher->has_fetched)
+		log_info("token keys fetched", LOG_TEXT("url", config->subscribers.jwks_url));
+	fetcher->has_fetched = true;
 	return true;
 }
 
