@@ -38,3 +38,14 @@ def test_what_is_shown_works(path, script, tmp_path):
         cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=80, check=False,
     )
     assert done.returncode == 0, (path, done.stdout, done.stderr)
+
+
+def test_the_map_names_what_is_there():
+    """Every file and function that core/README.md names exists."""
+    text = (ROOT / "core" / "README.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "core").rglob("*.[ch]"))
+    functions = re.findall(r"`(\w+)\(\)`", text)
+    files = re.findall(r"`((?:\w+/)+\w+\.\w+)`", text)
+    assert len(functions) > 15 and len(files) > 20
+    assert [name for name in functions if f"{name}(" not in code] == []
+    assert [name for name in files if not (ROOT / "core" / name).exists() and not (ROOT / name).exists()] == []
