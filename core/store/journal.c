@@ -60,6 +60,44 @@ static int truncate_log(sqlite3 *db)
 	return sqlite_errno(db, sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 }
 
+/* Events beyond the head were never given that position (a damaged key, a hand in the file), and the next one would
+ * collide with them. */
+static int remove_strangers(struct journal *journal)
+{
+	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
+	int r = sqlite_prepare(journal->db, "DELETE FROM events WHERE sequence > ? OR sequence < 1", &statement);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 1, (int64_t)journal->state.head);
+	if (r == 0)
+		r = sqlite_step(statement);
+	if (r == 0 && sqlite3_changes(journal->db) > 0)
+		log_error("records with impossible positions were removed",
+				  LOG_NUMBER("records", sqlite3_changes(journal->db)));
+	return r;
+}
+
+/* Says in the main file, before anything is accepted, that the journal is in use: should its log get lost, or a copy be
+ * made without it, the next start must know that something may be missing. */
+static int mark_open(struct journal *journal)
+{
+	struct journal_state next = journal->state;
+	next.is_open = true;
+	int r = journal_begin(journal);
+	if (r < 0)
+		return r;
+	r = remove_strangers(journal);
+	if (r == 0)
+		r = journal_write_state(journal, &next);
+	r = journal_end(journal, r);
+	if (r == 0)
+		r = truncate_log(journal->db);
+	if (r < 0)
+		return r;
+	journal->state = next;
+	journal->is_marked = true;
+	return 0;
+}
+
 /* The log holds nothing but what was durable, and then nothing at all. */
 static int make_ready(struct journal *journal)
 {
@@ -79,9 +117,11 @@ static int make_ready(struct journal *journal)
 				  LOG_NUMBER("expected", journal->state.head), LOG_NUMBER("found", state.head));
 		return -EIO;
 	}
-	journal->is_ready = true;
+	if (!journal->is_marked)
+		r = mark_open(journal);
+	journal->is_ready = r == 0;
 	journal->n_wal_pages = 0;
-	return 0;
+	return r;
 }
 
 /* --- committing --------------------------------------------------------------------------------------------------- */
@@ -136,16 +176,14 @@ static int take_all(struct journal *journal, struct commit_item *items, size_t n
 
 int journal_commit(struct journal *journal, struct commit_item *items, size_t n)
 {
-	struct journal_state next = journal->state;
-	next.is_open = true;
 	int r = make_ready(journal);
+	struct journal_state next = journal->state; /* getting ready may have changed it */
 	if (r == 0)
 		r = journal_begin(journal);
 	if (r == 0)
 		r = journal_end(journal, take_all(journal, items, n, &next));
 	if (r == 0) {
 		journal->state = next;
-		journal->is_marked = true;
 		duplicates_commit(journal->duplicates);
 		tail_commit(journal->tail);
 		atomic_store(&journal->head, next.head);
@@ -228,8 +266,6 @@ static int set_up_database(struct journal *journal, char **ret_message)
 	r = sqlite_run(journal->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
 	if (r == 0)
 		r = keep_log(journal->db);
-	/* on a full disk it cannot be done now: then nothing is accepted until it can, but everything can be read */
-	journal->is_ready = r == 0 && truncate_log(journal->db) == 0;
 	(void)sqlite3_wal_hook(journal->db, on_wal_commit, journal);
 	for (size_t i = 0; r == 0 && i < STATEMENTS; i++)
 		r = sqlite_prepare(journal->db, statements[i], &journal->statements[i]);
@@ -264,7 +300,15 @@ static int begin_run(struct journal *journal)
 	memcpy(journal->epoch, state.epoch, sizeof journal->epoch);
 	atomic_store(&journal->head, state.head);
 	r = journal_find_oldest(journal);
-	return r < 0 ? r : journal_file_know_wal(&journal->file);
+	if (r == 0)
+		r = journal_file_know_wal(&journal->file);
+	if (r < 0)
+		return r;
+	/* on a full disk it cannot be done now: then nothing is accepted until it can, but everything can be read */
+	r = make_ready(journal);
+	if (r < 0)
+		log_error("nothing can be stored in the journal for now", LOG_ERRNO(r));
+	return 0;
 }
 
 /* The terms of the events behind the last whole segment of the index. */

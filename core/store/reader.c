@@ -127,7 +127,8 @@ static int look_at(struct scan *scan, uint64_t sequence)
 	CLEANUP(event_unref) struct event *event = NULL;
 	int r = record_select(scan->reader->row, &scan->reader->scratch, sequence, &event);
 	scan->n_rows++;
-	if (r == -EBADMSG) {
+	/* sequences have no holes but where retention has been */
+	if (r == -EBADMSG || (r == -ENOENT && sequence >= atomic_load(&scan->reader->journal->oldest))) {
 		scan->n_damaged++;
 		log_error_limited("a damaged event is left out", LOG_NUMBER("sequence", sequence));
 	}
@@ -195,19 +196,19 @@ static void reverse(struct scan *scan)
 static uint64_t scanned(const struct scan *scan)
 {
 	if (scan->is_backward || is_at_end(scan))
-		return scan->read->until;
+		return scan->last;
 	return scan->at - 1;
 }
 
 static int make_page(struct reader *reader, const struct store_read *read, struct scan *scan)
 {
-	uint64_t oldest = atomic_load(&reader->journal->oldest);
+	uint64_t oldest = atomic_load(&reader->journal->oldest), head = atomic_load(&reader->journal->head);
 	*scan = (struct scan){
 		.reader = reader,
 		.read = read,
 		.is_backward = read->direction == STORE_NEWEST,
 		.first = read->after + 1 > oldest ? read->after + 1 : oldest,
-		.last = read->until,
+		.last = read->until < head ? read->until : head,
 		.events = calloc(read->max_events, sizeof(struct event *)),
 		.sequences = calloc(read->max_events, sizeof(uint64_t)),
 	};

@@ -102,7 +102,7 @@ struct store_page;
 struct store_read {
 	enum store_direction direction;
 	uint64_t after;               /* sequences greater than this */
-	uint64_t until;               /* and not greater than this; at most store_head() */
+	uint64_t until;               /* and not greater than this, nor than the head */
 	const struct filter *filters; /* matches if any does; none at all: everything */
 	size_t n_filters;
 	size_t max_events; /* 1.. */
@@ -117,7 +117,7 @@ struct store_page {
 	struct event *const *events; /* in order of sequence; malformed events are left out */
 	const uint64_t *sequences;
 	size_t n;
-	uint64_t scanned; /* FORWARD: all that matches up to here is in this page (== until at the end) */
+	uint64_t scanned; /* FORWARD: all that matches up to here is in this page (`until` or the head at the end) */
 	uint64_t oldest;  /* the oldest sequence that the journal still holds; after + 1 < oldest means a gap */
 	size_t n_damaged; /* records in this range whose digest was wrong: left out, logged, counted */
 	int error;        /* 0 or -errno; then nothing else holds */

@@ -180,11 +180,15 @@ static int retain(struct journal *journal, bool *ret_has_more)
 		return r;
 	struct journal_state next = journal->state;
 	next.purged = sequence;
+	uint64_t oldest = atomic_load(&journal->oldest);
+	atomic_store(&journal->oldest, sequence + 1); /* before they are gone: a reader who misses one knows why */
 	r = journal_begin(journal);
 	if (r == 0)
 		r = end_with_state(journal, purge_rows(journal, sequence), next);
-	if (r < 0)
+	if (r < 0) {
+		atomic_store(&journal->oldest, oldest);
 		return r;
+	}
 	*ret_has_more = true;
 	return journal_find_oldest(journal);
 }
