@@ -420,13 +420,11 @@ static void test_a_lost_log_costs_the_epoch(void)
 	CLEANUP(bench_finish) struct bench bench;
 	char epoch[POSITION_MAX_EPOCH + 1];
 	make_journal(&bench);
-	CU_ASSERT_TRUE(in_child(append_and_vanish, &bench));
-	open_store(&bench); /* marks itself as open in the file, which the next loses again */
+	open_store(&bench);
 	(void)snprintf(epoch, sizeof epoch, "%s", store_epoch(bench.store));
 	close_store(&bench);
 	CU_ASSERT_TRUE(in_child(append_and_vanish, &bench));
-	CU_ASSERT_EQUAL(meddle(bench.path, "PRAGMA wal_checkpoint(PASSIVE)"), SQLITE_OK);
-	(void)unlink(bench.wal_path);
+	CU_ASSERT_EQUAL(unlink(bench.wal_path), 0); /* what was appended is only in it */
 	open_store(&bench);
 	CU_ASSERT_STRING_NOT_EQUAL(store_epoch(bench.store), epoch);
 }
