@@ -329,9 +329,11 @@ static inline void ask(struct bench *bench, struct store_read read, struct answe
 	read.max_bytes = read.max_bytes ? read.max_bytes : SIZE_MAX;
 	read.on_page = bench_on_page;
 	read.owner = answer;
-	answer->error = store_read(bench->store, &read);
-	if (answer->error < 0)
+	int r = store_read(bench->store, &read);
+	if (r < 0) {
+		answer->error = r; /* nobody else will write to it */
 		return;
+	}
 	(void)pthread_mutex_lock(&bench->lock);
 	while (!answer->is_done)
 		(void)pthread_cond_wait(&bench->wake, &bench->lock);
