@@ -70,21 +70,22 @@ static struct filter filter_of(const struct question *question)
 }
 
 /* The events again, made once: there are many questions. */
-static struct event *model[N_EVENTS + 1];
+static struct event *appended[N_EVENTS + 1];
 
 static bool model_matches(const struct filter *filter, uint64_t s)
 {
-	if (!model[s])
-		model[s] = event_of(s, 0);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(model[s]);
-	return filter_matches(filter, model[s]);
+	if (!appended[s]) {
+		appended[s] = event_of(s, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(appended[s]);
+	}
+	return filter_matches(filter, appended[s]);
 }
 
 static void forget_model(void)
 {
 	for (size_t s = 0; s <= N_EVENTS; s++) {
-		event_unref(model[s]);
-		model[s] = NULL;
+		event_unref(appended[s]);
+		appended[s] = NULL;
 	}
 }
 
