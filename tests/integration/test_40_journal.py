@@ -66,12 +66,6 @@ def test_a_kill_keeps_what_was_answered(gateway):
     assert positions(gateway) == before
 
 
-def test_what_arrives_while_it_drains_is_kept_or_refused(gateway):
-    deliver(gateway, "evt-0")
-    gateway.restart()
-    assert len(positions(gateway)) == 1
-
-
 def test_another_journal_has_another_epoch(gateway):
     deliver(gateway, "evt-0")
     old = positions(gateway)[0]
