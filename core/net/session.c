@@ -297,10 +297,6 @@ bool session_read_url(struct exchange *exchange, const struct http_request *requ
 					  struct message **ret_message)
 {
 	CLEANUP(buffer_finish) struct buffer reason = BUFFER_INIT;
-	if (!request->query.n && websocket_is_upgrade(request)) {
-		*ret_message = NULL;
-		return true;
-	}
 	struct message *message = calloc(1, sizeof *message);
 	int r = message ? message_parse_query(request->query, others, message, &reason) : -ENOMEM;
 	if (r == MESSAGE_OK) {

@@ -10,9 +10,9 @@ void session_on_message(struct subscriber *subscriber, struct span text);
 /* There is a grant: says welcome, and subscribes to what the URL asked for. */
 void session_welcome(struct subscriber *subscriber);
 /*
- * What the request's query asks for, a message for the caller to session_free_url() or to give to subscriber_create().
- * Without a query a WebSocket asks for nothing yet (*ret_message is NULL), an event stream for everything. True; or the
- * exchange has been answered 400. Parameters named in `others` are left to the caller.
+ * What the request's query asks for (without one: everything), a message for the caller to session_free_url() or to
+ * give to subscriber_create(). True; or the exchange has been answered 400. Parameters named in `others` are left to
+ * the caller.
  */
 bool session_read_url(struct exchange *exchange, const struct http_request *request, const char *others,
 					  struct message **ret_message);

@@ -68,8 +68,8 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	}
 	if (!access_check_origin(exchange, request) || !check_subprotocol(exchange, request, &has_subprotocol))
 		return;
-	struct message *from_url = NULL;
-	if (!session_read_url(exchange, request, "", &from_url))
+	struct message *from_url = NULL; /* without a query it asks for nothing yet */
+	if (request->query.n && !session_read_url(exchange, request, "", &from_url))
 		return;
 	struct grant *grant = NULL;
 	const char *ticket = from_url ? from_url->ticket : NULL;

@@ -119,6 +119,12 @@ def test_head(gateway):
     assert (answer.status, answer.body) == (200, b"")
 
 
+@pytest.mark.parametrize("query", ["", "?limit=3"])
+def test_an_upgrade_is_no_business_of_this_path(gateway, query):
+    answer = gateway.request("GET", "/events" + query, headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+    assert (answer.status, answer.json()) == (200, gateway.events(query))
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_only_get(gateway, method):
     answer = gateway.request(method, "/events", headers={"Content-Length": "0"})
