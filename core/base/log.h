@@ -67,5 +67,7 @@ void log_write(enum log_level level, struct log_limit *limit, const char *messag
 #define log_error_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_ERROR, message, ##__VA_ARGS__)
 #define log_warning_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_WARNING, message, ##__VA_ARGS__)
 #define log_info_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_INFO, message, ##__VA_ARGS__)
+/* The same where one kind of line must not hush another up: each has a limit of its own. */
+#define log_warning_limited_by(limit, message, ...) LOG_WRITE_(LOG_LEVEL_WARNING, limit, message, ##__VA_ARGS__)
 
 #endif

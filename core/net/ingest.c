@@ -14,6 +14,7 @@ struct callback {
 	struct exchange exchange; /* first */
 	struct buffer signature;  /* the header's list */
 	struct buffer query;
+	struct buffer odd_type; /* the Content-Type, if it is not the provider's */
 	bool has_signature;
 	struct append append;
 };
@@ -29,14 +30,34 @@ static void refuse_unavailable(struct exchange *exchange, const char *message)
 	connection_refuse(exchange->connection, 503, "unavailable", message, RETRY_AFTER);
 }
 
-/* One answer for every reason: why a signature failed is for the log, not for whoever tries. */
-static void refuse_unverified(struct exchange *exchange, const char *what, const char *reason)
+/* One answer for every reason: why a signature failed is for the log, not for whoever tries. There, each reason has its
+ * limit: whoever sends no signature at all, again and again, must not hush up the provider's that does not match. */
+static void refuse_unverified(struct exchange *exchange, struct log_limit *limit, const char *what, const char *reason)
 {
 	char peer[CONNECTION_PEER_SIZE];
-	log_warning_limited("callback refused", LOG_TEXT("what", what), LOG_TEXT("reason", reason),
-						LOG_TEXT("source", exchange->source->config->name),
-						LOG_SPAN("peer", connection_peer(exchange->connection, peer)));
+	log_warning_limited_by(limit, "callback refused", LOG_TEXT("what", what), LOG_TEXT("reason", reason),
+						   LOG_TEXT("source", exchange->source->config->name),
+						   LOG_SPAN("peer", connection_peer(exchange->connection, peer)));
 	connection_refuse(exchange->connection, 401, "unauthorized", "the signature does not match", NULL);
+}
+
+/* The signature decides what is authentic. Another type may be a proxy's doing, or news of the provider: it is told,
+ * and the body is read as what it is. */
+static void note_type(struct callback *callback, struct span type)
+{
+	static const struct span usual[] = { SPAN("application/json; charset=utf-8"), SPAN("application/json") };
+	for (size_t i = 0; i < ARRAY_LENGTH(usual); i++)
+		if (span_equal_ignoring_case(type, usual[i]))
+			return;
+	buffer_add(&callback->odd_type, type.n ? type : SPAN("none"));
+}
+
+static void tell_type(const struct callback *callback)
+{
+	if (callback->odd_type.n)
+		log_info_limited("callback of another type is taken as JSON",
+						 LOG_SPAN("content_type", buffer_span(&callback->odd_type)),
+						 LOG_TEXT("source", callback->exchange.source->config->name));
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request)
@@ -61,6 +82,7 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	else
 		buffer_add(&callback->signature, signature);
 	buffer_add(&callback->query, request->query);
+	note_type(callback, http_field(request, "content-type"));
 	exchange->max_body = exchange->source->config->max_body_bytes;
 	if (callback->signature.failed || callback->query.failed)
 		refuse_unavailable(exchange, "out of memory");
@@ -69,25 +91,29 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 /* Raw to verified. True if it is; else it has been answered. */
 static bool verify(struct exchange *exchange, struct span body)
 {
+	static struct log_limit limits[SIGNATURE_E_MISMATCH + 1];
 	struct callback *callback = callback_of(exchange);
 	struct span header = callback->has_signature
 							 ? span_of(callback->signature.data ? callback->signature.data : "", callback->signature.n)
 							 : span_of(NULL, 0);
 	int r = verifier_check(exchange->source->verifier, header, body, NULL);
-	if (r == SIGNATURE_VALID)
+	if (r == SIGNATURE_VALID) {
+		tell_type(callback);
 		return true;
+	}
 	if (r < 0) {
 		log_error_limited("cannot compute signatures", LOG_ERRNO(r));
 		refuse_unavailable(exchange, "signatures cannot be checked now");
 	} else {
 		counter_add(&exchange->reactor->gateway->counters.callbacks_refused_signature, 1);
-		refuse_unverified(exchange, "signature", signature_outcome_name((enum signature_outcome)r));
+		refuse_unverified(exchange, &limits[r], "signature", signature_outcome_name((enum signature_outcome)r));
 	}
 	return false;
 }
 
 static bool read_tags(struct exchange *exchange, struct tag_list *ret_tags)
 {
+	static struct log_limit limits[TAGS_E_SIGNATURE + 1];
 	int r = tag_checker_read(exchange->source->tags, buffer_span(&callback_of(exchange)->query), ret_tags);
 	if (r == TAGS_OK)
 		return true;
@@ -95,7 +121,7 @@ static bool read_tags(struct exchange *exchange, struct tag_list *ret_tags)
 		refuse_unavailable(exchange, "out of memory");
 	} else {
 		counter_add(&exchange->reactor->gateway->counters.callbacks_refused_tags, 1);
-		refuse_unverified(exchange, "tags", tags_outcome_name((enum tags_outcome)r));
+		refuse_unverified(exchange, &limits[r], "tags", tags_outcome_name((enum tags_outcome)r));
 	}
 	return false;
 }
@@ -155,6 +181,7 @@ static void release(struct exchange *exchange)
 	event_unref(callback->append.event);
 	buffer_finish(&callback->signature);
 	buffer_finish(&callback->query);
+	buffer_finish(&callback->odd_type);
 }
 
 const struct endpoint ingest_endpoint = {
@@ -166,14 +193,23 @@ const struct endpoint ingest_endpoint = {
 	.release = release,
 };
 
+/* The provider will not send it again: somebody has to look at it. */
+static void tell_malformed(const struct event *event)
+{
+	log_warning_limited("callback cannot be read: kept, and not pushed", LOG_SPAN("reason", event->malformed),
+						LOG_SPAN("source", event->source), LOG_NUMBER("bytes", event->body.n));
+}
+
 static void count(struct counters *counters, const struct ingest_result *result)
 {
-	if (result->status == COMMIT_DUPLICATE)
+	if (result->status == COMMIT_DUPLICATE) {
 		counter_add(&counters->callbacks_duplicate, 1);
-	else if (result->append->event->kind == EVENT_MALFORMED)
+	} else if (result->append->event->kind == EVENT_MALFORMED) {
 		counter_add(&counters->callbacks_malformed, 1);
-	else
+		tell_malformed(result->append->event);
+	} else {
 		counter_add(&counters->callbacks_stored, 1);
+	}
 }
 
 void ingest_settle(struct reactor *reactor, const struct ingest_result *result)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/router.h"
 
+#include "base/log.h"
 #include "net/access.h"
 #include "net/admin.h"
 #include "net/events.h"
@@ -10,9 +11,12 @@
 #include "net/upgrade.h"
 #include "wire/websocket.h"
 
+/* A provider that was given a wrong URL is found by this line. */
 static void refuse_path(struct exchange *exchange, const struct http_request *request)
 {
-	(void)request;
+	char peer[CONNECTION_PEER_SIZE];
+	log_info_limited("nothing is at this path", LOG_SPAN("path", request->path), LOG_SPAN("method", request->method),
+					 LOG_SPAN("peer", connection_peer(exchange->connection, peer)));
 	connection_refuse(exchange->connection, 404, "not_found", "there is nothing here", NULL);
 }
 
@@ -92,6 +96,7 @@ static void refuse_method(struct exchange *exchange, const struct http_request *
 	CLEANUP(buffer_finish) struct buffer allow = BUFFER_INIT;
 	buffer_add_printf(&allow, "Allow: %s\r\n", find(exchange->connection, request, &source)->methods);
 	buffer_add_char(&allow, '\0');
+	exchange->keep_alive = false; /* what a method means that nobody knows here, its sender alone knows (CONNECT) */
 	connection_refuse(exchange->connection, 405, "method_not_allowed", "the path is right, the method is not",
 					  allow.data);
 }

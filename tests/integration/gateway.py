@@ -87,9 +87,10 @@ def merge(base, changes):
 
 
 class Gateway:
-    """`changes` are laid over a small configuration: one listener for all, one source, anonymous subscribers."""
+    """`changes` are laid over a small configuration: one listener for all, one source, anonymous subscribers.
+    `runner` is a command that runs belfryd, as in valgrind belfryd ..."""
 
-    def __init__(self, changes=None, *, tokens=False, folder=None, environment=None, sockets=None):
+    def __init__(self, changes=None, *, tokens=False, folder=None, environment=None, sockets=None, runner=()):
         self._owned_folder = None
         if folder is None:
             self._owned_folder = tempfile.TemporaryDirectory(prefix="belfry-test-")
@@ -104,6 +105,7 @@ class Gateway:
         self.process = None
         self._environment = environment or {}
         self._sockets = sockets or {}  # by name, as systemd would pass them
+        self._runner = runner
         self._said_something = threading.Condition()
 
     def _default_config(self, tokens):
@@ -177,7 +179,7 @@ class Gateway:
         passed = [fcntl.fcntl(listening, fcntl.F_DUPFD, 50) for listening in self._sockets.values()]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LISTEN_", "NOTIFY_"))}
         self.process = subprocess.Popen(
-            [*self._as_systemd(passed), belfryd_path(), "--config", str(self.config_path)],
+            [*self._as_systemd(passed), *self._runner, belfryd_path(), "--config", str(self.config_path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -313,6 +315,17 @@ class Gateway:
         answer = self.post(body, **options)
         assert answer.status == 200, (answer, self.log())
         return answer
+
+    def deliver_next(self, subscriber):
+        """A callback that must be the next event, so that nothing else has been written down before it."""
+        body = callback()
+        self.deliver(body)
+        assert subscriber.event()["callback"] == json.loads(body)
+
+    def metric(self, name):
+        """The value of belfry_NAME_total; the gateway needs an admin listener."""
+        text = self.request("GET", "/metrics", serves="admin").body.decode()
+        return int(re.search(rf"^belfry_{name}_total (\d+)$", text, re.MULTILINE)[1])
 
     def raw(self, serves="sources"):
         return RawConnection(socket.create_connection(self.address(serves), PATIENCE))
