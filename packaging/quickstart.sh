@@ -14,19 +14,6 @@ readonly PATIENCE=20 # seconds that the gateway may take for anything
 
 say() { printf '\n==> %s\n' "$*"; }
 fail() { printf '\nquickstart: %s\n' "$*" >&2; exit 1; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-
-install_missing()
-{
-	local package missing=()
-	for package in $(awk '/^(build|run) / { print $2 }' packaging/dependencies); do
-		dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
-	done
-	[ ${#missing[@]} -gt 0 ] || return 0
-	say "Installing what is missing: ${missing[*]}"
-	as_root apt-get -q update
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
-}
 
 build()
 {
@@ -140,7 +127,7 @@ tell_what_to_try()
 main()
 {
 	[ $# = 0 ] || [ "$*" = --once ] || fail "usage: packaging/quickstart.sh [--once]"
-	install_missing
+	packaging/install-dependencies.sh build run
 	build
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM

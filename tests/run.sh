@@ -26,22 +26,6 @@ export UBSAN_OPTIONS=print_stacktrace=1
 export TZ=UTC
 export TSAN_OPTIONS=second_deadlock_stack=1
 
-as_root()
-{
-	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
-
-install_missing()
-{
-	local package missing=()
-	for package in $(awk '/^(build|run|test) / { print $2 }' packaging/dependencies); do
-		dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
-	done
-	[ ${#missing[@]} = 0 ] && return
-	as_root apt-get -q update &&
-		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "${missing[@]}"
-}
-
 # step NAME COMMAND...: silent when it works; the last lines of what it said when not.
 step()
 {
@@ -140,7 +124,10 @@ part_fuzz()
 
 part_release()
 {
-	must build-release build release -DBELFRY_WERROR=ON && tests integration release 'release or only_release'
+	must build-release build release -DBELFRY_WERROR=ON -DBELFRY_BENCH=ON && {
+		tests integration release 'release or only_release'
+		must bench env BUILD=build-release "$PYTHON" tests/bench/bench.py --smoke # does it work, not: how fast
+	}
 }
 
 # Adds up what ctest and pytest wrote, and the steps that are no tests but broke.
@@ -179,7 +166,7 @@ main()
 		declare -F "part_$part" >/dev/null || { echo "usage: tests/run.sh [${PARTS[*]}]" >&2; exit 2; }
 	done
 	rm -rf "$RESULTS" && mkdir -p "$RESULTS" || exit 1
-	step install install_missing || exit 1
+	step install packaging/install-dependencies.sh build run test || exit 1
 	for part; do
 		"part_$part"
 	done

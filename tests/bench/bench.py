@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Belfry beside its yardstick: the same load, in turns, several times; medians of what the server's process costs.
+
+    bench.py [--repetitions N] [--seconds S] [--smoke] [--plot FILE] [ROW...]
+
+Where there are two cores, the server has the first one and the load the second. --smoke only shows that all of it
+works: few subscribers, no time, no verdict.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+
+BUILD = pathlib.Path(os.environ.get("BUILD", "build-bench"))
+SECRET = "CRN_bench-" + secrets.token_hex(20)
+
+
+def pinned(core, *command):
+    """Keeps the command on this core, if there is more than one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return ["taskset", "--cpu-list", str(cores[core]), *command] if len(cores) > 1 else list(command)
+
+
+class Server:
+    def __init__(self, process, port, sender_port=None, token=""):
+        self.process, self.port, self.sender_port, self.token = process, port, sender_port or port, token
+
+    def load(self, **parameters):
+        """Runs the load against it; what it measured."""
+        given = {"port": self.port, "sender_port": self.sender_port, "pid": self.process.pid, "secret": SECRET,
+                 "token": self.token, **parameters}
+        words = [f"{name}={value}" for name, value in given.items()]
+        done = subprocess.run(pinned(-1, BUILD / "tests/bench/bench_load", *words),
+                              stdout=subprocess.PIPE, timeout=600, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"the load failed: {done.stdout.decode()}")
+        return json.loads(done.stdout)
+
+
+def make_certificate(folder):
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
+        check=True, stderr=subprocess.DEVNULL)
+    return {"certificate": str(folder / "certificate.pem"), "key": str(folder / "key.pem")}
+
+
+@contextlib.contextmanager
+def scratch():
+    with tempfile.TemporaryDirectory(prefix="belfry-bench-", dir=os.environ.get("BENCH_FOLDER", "/var/tmp")) as folder:
+        yield pathlib.Path(folder)
+
+
+@contextlib.contextmanager
+def belfry(tls=False):
+    """The daemon with signatures, journal, tokens and filters all on."""
+    with scratch() as folder:
+        for name, content in (("secret", SECRET), ("token", secrets.token_hex(32))):
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(content)
+        listeners = [{"address": "127.0.0.1:0"}]
+        if tls:
+            listeners.append({"address": "127.0.0.1:0", "tls": make_certificate(folder)})
+        config = folder / "belfry.yaml"
+        config.write_text(json.dumps({
+            "listen": listeners,
+            "sources": {"cronofy": {"secrets": [{"file": str(folder / "secret")}]}},
+            "subscribers": {"tokens": {"keys": [{"file": str(folder / "token")}]}},
+            "journal": {"sqlite": {"path": str(folder / "journal.db")}},
+            "limits": {"connections": 16000, "connections_per_address": 16000, "pending": 16000},
+        }))
+        token = subprocess.run([BUILD / "core/cli/belfry", "--config", config, "token", "--expires", "1h"],
+                               stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+        with open(folder / "log", "w+b") as log:
+            process = subprocess.Popen(pinned(0, BUILD / "core/belfryd", "--config", config), stderr=subprocess.PIPE)
+            said = b""
+            while b" ready" not in said:
+                line = process.stderr.readline()
+                if not line:
+                    raise SystemExit(said.decode())
+                said += line
+            drain = subprocess.Popen(["cat"], stdin=process.stderr, stdout=log)  # what it logs costs it a write, too
+            ports = [int(port) for port in re.findall(rb"listening address=\"?127\.0\.0\.1:(\d+)", said)]
+            try:
+                yield Server(process, ports[-1], ports[0], token)
+            finally:
+                process.terminate()
+                process.wait(60)
+                process.stderr.close()
+                drain.wait(60)
+
+
+@contextlib.contextmanager
+def yardstick(mode, tls=False):
+    with scratch() as folder:
+        words = [f"mode={mode}", f"secret={SECRET}", f"journal={folder / 'journal'}"]
+        if tls:
+            words += [f"{name}={path}" for name, path in make_certificate(folder).items()]
+        process = subprocess.Popen(pinned(0, BUILD / "tests/bench/bench_yardstick", *words),
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        port, sender_port = map(int, process.stdout.readline().split()[1:])
+        try:
+            yield Server(process, port, sender_port)
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+def per_million_deliveries(result):
+    return result["cpu_s"] / result["deliveries"] * 1e6
+
+
+def per_callback_us(result):
+    return result["cpu_s"] / result["callbacks"] * 1e6
+
+
+def memory_kib(result):
+    return result["memory_per_subscriber"] / 1024
+
+
+def answer_p99_ms(result):
+    return result["answer_us"]["p99"] / 1e3
+
+
+def delivery_p99_ms(result):
+    return result["delivery_us"]["p99"] / 1e3
+
+
+ONE_SYNC = (lambda: yardstick("journal"), {"subscribers": 0, "in_flight": 1, "rate": 0}, answer_p99_ms)
+
+
+class Row:
+    """One line of the table: Belfry's load and a figure of it; against which server, what is different in its load, and
+    (unless it is the same) which figure of it; what is to be reached: a ratio, or so much more (`plus`), or a limit."""
+
+    def __init__(self, title, figure, unit, load, against=None, ratio=None, plus=None, most=None, tls=False):
+        self.title, self.figure, self.unit, self.load = title, figure, unit, load
+        self.against, self.ratio, self.plus, self.most, self.tls = against, ratio, plus, most, tls
+
+    def measure(self, scale):
+        with belfry(self.tls) as server:
+            ours = self.figure(server.load(**scale(self.load), tls=int(self.tls)))
+        if not self.against:
+            return ours, None
+        start, load, *figure = self.against
+        with start() as server:
+            result = server.load(**scale({**self.load, **load}), tls=int(self.tls))
+        return ours, (figure or [self.figure])[0](result)
+
+    def verdict(self, pairs):
+        """The table's line, and whether the figure is reached."""
+        ours = statistics.median(pair[0] for pair in pairs)
+        if not self.against:
+            return f"{ours:.2f} {self.unit} | – | – | ≤ {self.most:g} {self.unit}", ours <= self.most
+        theirs = statistics.median(pair[1] for pair in pairs)
+        if self.plus is not None:
+            goal = f"≤ {self.plus:g} {self.unit} more"
+            return f"{ours:.2f} {self.unit} | {theirs:.2f} {self.unit} | +{ours - theirs:.2f} | {goal}", ours - theirs <= self.plus
+        ratio = statistics.median(pair[0] / pair[1] for pair in pairs)
+        return f"{ours:.2f} {self.unit} | {theirs:.2f} {self.unit} | {ratio:.2f}× | ≤ {self.ratio:.2f}×", ratio <= self.ratio
+
+
+def fan_out(subscribers, in_flight, mode, ratio, tls=False):
+    title = f"fan-out to {subscribers:,}, {in_flight} in flight" + (", TLS" if tls else "")
+    return Row(title, per_million_deliveries, "s", {"subscribers": subscribers, "in_flight": in_flight},
+               (lambda: yardstick(mode, tls), {}), ratio=ratio, tls=tls)
+
+
+ROWS = {
+    "fanout-1000": fan_out(1000, 1, "send", 1.10),
+    "fanout-10000": fan_out(10000, 1, "send", 1.15),
+    "burst-1000": fan_out(1000, 16, "coalesce", 1.15),
+    "burst-10000": fan_out(10000, 16, "coalesce", 1.25),
+    "filters": Row("a callback that 1 of 10,000 filters matches; yardstick: Belfry with that one subscriber",
+                   per_callback_us, "µs", {"subscribers": 10000, "in_flight": 16, "own_filters": 1},
+                   (belfry, {"subscribers": 1}), ratio=1.2),
+    "answer": Row("answer while 100 a second go to 10,000, p99; yardstick: one sync", answer_p99_ms, "ms",
+                  {"subscribers": 10000, "in_flight": 64, "rate": 100}, ONE_SYNC, plus=5),
+    "ingest-64": Row("durable callback, 64 connections", per_callback_us, "µs", {"subscribers": 0, "in_flight": 64},
+                     (lambda: yardstick("journal"), {}), ratio=3),
+    "ingest-1": Row("durable callback, 1 connection", per_callback_us, "µs", {"subscribers": 0, "in_flight": 1},
+                    (lambda: yardstick("journal"), {}), ratio=1.7),
+    "memory": Row("idle subscriber, of 10,000", memory_kib, "KiB",
+                  {"subscribers": 10000, "in_flight": 0, "seconds": 0, "warm_up": 0}, most=6.5),
+    "last-write": Row("received by the last of 1,000, 50 a second, p99; yardstick: one sync", delivery_p99_ms, "ms",
+                      {"subscribers": 1000, "in_flight": 64, "rate": 50}, ONE_SYNC, plus=5),
+    "fanout-tls": fan_out(1000, 1, "send", 1.2, tls=True),
+    "memory-tls": Row("idle subscriber with TLS, of 1,000", memory_kib, "KiB",
+                      {"subscribers": 1000, "in_flight": 0, "seconds": 0, "warm_up": 0}, most=64, tls=True),
+}
+
+
+def run_table(names, repetitions, scale, has_verdict):
+    print("| what | Belfry | yardstick | ratio | to reach | |\n|---|---|---|---|---|---|", flush=True)
+    reached = True
+    for name in names:
+        pairs = [ROWS[name].measure(scale) for _ in range(repetitions)]
+        line, is_reached = ROWS[name].verdict(pairs)
+        reached = reached and is_reached
+        print(f"| {ROWS[name].title} | {line} | {'' if not has_verdict else 'yes' if is_reached else '**no**'} |", flush=True)
+    return reached
+
+
+PLOT = """set terminal svg size 720,400 font "sans-serif,13" background rgb "white"
+set output "{svg}"
+set logscale x
+set xlabel "subscribers"
+set ylabel "CPU seconds per million deliveries"
+set yrange [0:*]
+set key top right
+set grid ytics lc rgb "#dddddd"
+plot "{data}" using 1:2 with linespoints lw 2 pt 7 lc rgb "#b3541e" title "Belfry", \\
+     "{data}" using 1:3 with linespoints lw 2 pt 6 lc rgb "#888888" title "bare send() loop"
+"""
+
+
+def plot(path, repetitions, scale, sizes):
+    """Cost against the number of subscribers, one callback at a time."""
+    lines = []
+    for n in sizes:
+        pairs = [fan_out(n, 1, "send", 1).measure(scale) for _ in range(repetitions)]
+        lines.append(f"{n} {statistics.median(p[0] for p in pairs)} {statistics.median(p[1] for p in pairs)}")
+    with tempfile.NamedTemporaryFile("w", suffix=".dat") as data:
+        data.write("\n".join(lines) + "\n")
+        data.flush()
+        subprocess.run(["gnuplot"], input=PLOT.format(svg=path, data=data.name).encode(), check=True)
+    print("\nsubscribers, Belfry, yardstick (CPU seconds per million deliveries):", *lines, sep="\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=" ".join(ROWS))
+    given = parser.parse_args()
+    unknown = [name for name in given.rows if name not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {unknown[0]}")
+
+    def scale(load):
+        if given.smoke:
+            return {**load, "subscribers": min(load["subscribers"], 20), "seconds": 0.1, "warm_up": 0}
+        return {"seconds": given.seconds, **load}
+
+    reached = run_table(given.rows or list(ROWS), 1 if given.smoke else given.repetitions, scale, not given.smoke)
+    if given.plot:
+        sizes = (1, 10) if given.smoke else (1, 10, 100, 300, 1000, 3000, 10000)
+        plot(given.plot, 1 if given.smoke else 3, scale, sizes)
+    sys.exit(0 if reached or given.smoke else 1)
+
+
+if __name__ == "__main__":
+    main()
