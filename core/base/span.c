@@ -98,9 +98,23 @@ static size_t sequence_length(unsigned char lead, uint32_t *ret_least)
 	return 0;
 }
 
+/* Whether the next eight bytes are all ASCII. */
+static bool is_ascii_word(struct span s, size_t at)
+{
+	uint64_t word;
+	if (s.n - at < sizeof word)
+		return false;
+	memcpy(&word, s.data + at, sizeof word);
+	return (word & 0x8080808080808080u) == 0;
+}
+
 bool span_is_utf8(struct span s)
 {
 	for (size_t i = 0; i < s.n;) {
+		if (is_ascii_word(s, i)) {
+			i += 8;
+			continue;
+		}
 		unsigned char lead = (unsigned char)s.data[i];
 		uint32_t least;
 		size_t length = sequence_length(lead, &least);

@@ -50,9 +50,21 @@ struct span connection_peer(const struct connection *connection, char ret_text[s
 
 static void on_deadline(uv_timer_t *timer);
 
+static void start_timer(struct connection *connection)
+{
+	uint64_t now_ms = uv_now(&connection->reactor->loop);
+	uint64_t wait_ms = connection->deadline_ms > now_ms ? connection->deadline_ms - now_ms : 0;
+	connection->timer_ms = connection->deadline_ms;
+	(void)uv_timer_start(&connection->timer, on_deadline, wait_ms, 0);
+}
+
+/* Deadlines come and go several times in a request, and hardly one is ever reached. So a timer that comes too early for
+ * a later one is left as it is: it looks again then. */
 void connection_set_deadline(struct connection *connection, int64_t ms)
 {
-	(void)uv_timer_start(&connection->timer, on_deadline, ms > 0 ? (uint64_t)ms : 0, 0);
+	connection->deadline_ms = uv_now(&connection->reactor->loop) + (ms > 0 ? (uint64_t)ms : 0);
+	if (!connection->timer_ms || connection->timer_ms > connection->deadline_ms)
+		start_timer(connection);
 }
 
 static void set_pending(struct connection *connection, bool is_pending)
@@ -134,6 +146,11 @@ static void on_deadline(uv_timer_t *timer)
 {
 	struct connection *connection = timer->data;
 	struct exchange *exchange = connection->exchange;
+	connection->timer_ms = 0;
+	if (connection->deadline_ms > uv_now(&connection->reactor->loop)) {
+		start_timer(connection);
+		return;
+	}
 	bool is_reading = connection->phase == CONNECTION_BODY ||
 					  (connection->phase == CONNECTION_HEAD && connection->in.n > 0 && connection->out.n == 0);
 	if (connection->phase == CONNECTION_SUBSCRIBED) {
@@ -245,6 +262,7 @@ static void add_answer(struct connection *connection, const struct answer *answe
 {
 	struct buffer *out = &connection->out;
 	struct exchange *exchange = connection->exchange;
+	(void)buffer_reserve(out, 256 + answer->body.n); /* most answers in one piece of memory */
 	connection_add_status(connection, out, answer->status);
 	if (answer->status != 204) {
 		buffer_add_text(out, "Content-Length: ");

@@ -37,6 +37,8 @@ struct connection {
 	bool ends_when_drained; /* the answer in `out` is the last */
 	bool has_progress;      /* bytes went out since somebody reset it */
 	uv_timer_t timer;
+	uint64_t deadline_ms;           /* of the phase, by the loop's clock */
+	uint64_t timer_ms;              /* when the timer comes, not later than the deadline; 0: it does not run */
 	struct buffer in;               /* bytes that wait: an incomplete head, requests behind the one being answered */
 	struct span rest;               /* of frames that the socket took in part: goes out first */
 	struct batch *rest_batch;       /* whose bytes `rest` is; a reference */

@@ -2,6 +2,7 @@
 #include "wire/callback.h"
 
 #include "wire/document.h"
+#include "wire/outline.h"
 
 #include <errno.h>
 
@@ -138,31 +139,38 @@ static size_t read_interactions(const json_t *list, struct interaction *interact
 	return n;
 }
 
-static int make_event(const struct callback_origin *origin, struct span body, const json_t *root,
-					  struct event **ret_event)
+static int make_event(const struct callback_origin *origin, struct span body, const struct outline *outline,
+					  const struct interaction *interactions, size_t n, struct event **ret_event)
+{
+	struct span type = outline->notification_type;
+	struct interaction only = { .type = type.n ? type : SPAN("unknown") };
+	struct event model = {
+		.kind = EVENT_CALLBACK,
+		.received_ms = origin->received_ms,
+		.source = origin->source,
+		.event_id = outline->event_id,
+		.body = body,
+		.interactions = n ? interactions : &only,
+		.n_interactions = n ? n : 1,
+		.tags = origin->tags,
+		.n_tags = origin->n_tags,
+	};
+	return event_create(&model, ret_event);
+}
+
+static int make_event_of_document(const struct callback_origin *origin, struct span body, const json_t *root,
+								  struct event **ret_event)
 {
 	const json_t *notification = json_object_get(root, "notification");
 	const json_t *list = json_object_get(notification, "interactions");
 	CLEANUP(free) struct interaction *interactions = calloc(json_array_size(list) + 1, sizeof *interactions);
 	if (!interactions)
 		return -ENOMEM;
-	size_t n = read_interactions(list, interactions);
-	if (n == 0) {
-		struct span type = document_text(json_object_get(notification, "type"));
-		interactions[n++].type = type.n ? type : SPAN("unknown");
-	}
-	struct event model = {
-		.kind = EVENT_CALLBACK,
-		.received_ms = origin->received_ms,
-		.source = origin->source,
+	struct outline outline = {
+		.notification_type = document_text(json_object_get(notification, "type")),
 		.event_id = document_text(json_object_get(json_object_get(root, "event"), "event_id")),
-		.body = body,
-		.interactions = interactions,
-		.n_interactions = n,
-		.tags = origin->tags,
-		.n_tags = origin->n_tags,
 	};
-	return event_create(&model, ret_event);
+	return make_event(origin, body, &outline, interactions, read_interactions(list, interactions), ret_event);
 }
 
 static int make_malformed(const struct callback_origin *origin, struct span body, const char *reason,
@@ -182,6 +190,9 @@ static int make_malformed(const struct callback_origin *origin, struct span body
 
 int callback_to_event(const struct callback_origin *origin, struct span body, struct event **ret_event)
 {
+	struct outline outline;
+	if (outline_read(body, CALLBACK_MAX_DEPTH, &outline))
+		return make_event(origin, body, &outline, outline.interactions, outline.n_interactions, ret_event);
 	if (body.n == 0)
 		return make_malformed(origin, body, "empty", ret_event);
 	if (is_too_deep(body))
@@ -195,5 +206,5 @@ int callback_to_event(const struct callback_origin *origin, struct span body, st
 		return make_malformed(origin, body, malformed_reason(&error), ret_event);
 	if (!json_is_object(document.root))
 		return make_malformed(origin, body, "not_an_object", ret_event);
-	return make_event(origin, body, document.root, ret_event);
+	return make_event_of_document(origin, body, document.root, ret_event);
 }
