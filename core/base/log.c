@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
-#include "base/buffer.h"
 #include "base/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MAX_VALUE_BYTES 256
+#define LINE_BYTES PIPE_BUF
+/* What ends a line, and the terminator that is copied with it. */
+#define END_BYTES 2
 #define QUIET_NS (10ull * MS_PER_S * NS_PER_MS)
 
 static _Atomic int current_level = LOG_LEVEL_INFO;
-static _Atomic bool for_systemd;
+static _Atomic bool for_systemd, as_json;
 
 static const struct {
 	const char *name;
@@ -33,6 +37,11 @@ void log_set_systemd(bool on)
 	for_systemd = on;
 }
 
+void log_set_json(bool on)
+{
+	as_json = on;
+}
+
 /* Whether a limited line may pass now; takes the number of those left out before it. */
 static bool limit_allows(struct log_limit *limit, uint64_t *ret_suppressed)
 {
@@ -46,89 +55,280 @@ static bool limit_allows(struct log_limit *limit, uint64_t *ret_suppressed)
 	return true;
 }
 
-/* A value that needs no quotes: printable ASCII without blank, quote, equals, backslash. */
+/* --- a line ------------------------------------------------------------------------------------------------------- */
+
+/* A line is put together here without an allocation. It is no longer than what a pipe takes in one piece (PIPE_BUF); a
+ * field that does not fit is left out as a whole. */
+struct line {
+	size_t n;
+	bool is_full;
+	char bytes[LINE_BYTES];
+};
+
+static void put(struct line *line, struct span s)
+{
+	if (s.n > LINE_BYTES - END_BYTES - line->n) {
+		line->is_full = true;
+		return;
+	}
+	memcpy(line->bytes + line->n, s.data ? s.data : "", s.n);
+	line->n += s.n;
+}
+
+static void put_text(struct line *line, const char *text)
+{
+	put(line, span_text(text));
+}
+
+static void put_char(struct line *line, char c)
+{
+	put(line, span_of(&c, 1));
+}
+
+static void put_number(struct line *line, int64_t number)
+{
+	char digits[21];
+	size_t i = sizeof digits;
+	uint64_t value = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	if (number < 0)
+		digits[--i] = '-';
+	put(line, span_of(digits + i, sizeof digits - i));
+}
+
+static void put_hex(struct line *line, const char *prefix, uint32_t value, size_t n_digits)
+{
+	char digits[8];
+	for (size_t i = n_digits; i > 0; i--, value >>= 4)
+		digits[i - 1] = "0123456789abcdef"[value & 15];
+	put_text(line, prefix);
+	put(line, span_of(digits, n_digits));
+}
+
+/* The time is told anew each millisecond, but the calendar is asked once a second. */
+static void put_time(struct line *line)
+{
+	static _Thread_local int64_t second = INT64_MIN;
+	static _Thread_local char text[CLOCK_TEXT_SIZE];
+	int64_t now = clock_wall_ms();
+	if (now / MS_PER_S != second) {
+		clock_format(now, text);
+		second = now / MS_PER_S;
+	}
+	for (size_t i = 0, rest = (size_t)(now % MS_PER_S); i < 3; i++, rest /= 10)
+		text[CLOCK_TEXT_SIZE - 3 - i] = (char)('0' + rest % 10);
+	put_text(line, text);
+}
+
+/* Printable ASCII that stands for itself between quotes. */
+static bool is_literal(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+static size_t literal_run(struct span s)
+{
+	size_t n = 0;
+	while (n < s.n && is_literal(s.data[n]))
+		n++;
+	return n;
+}
+
+/* --- key=value ---------------------------------------------------------------------------------------------------- */
+
 static bool is_plain(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (s.data[i] <= ' ' || s.data[i] >= 0x7f || s.data[i] == '"' || s.data[i] == '=' || s.data[i] == '\\')
+		if (!is_literal(s.data[i]) || s.data[i] == ' ' || s.data[i] == '=')
 			return false;
 	return s.n > 0;
 }
 
-static void add_quoted(struct buffer *line, struct span s)
+static void put_quoted(struct line *line, struct span s)
 {
-	buffer_add_char(line, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.data[i];
+	put_char(line, '"');
+	while (s.n) {
+		size_t n = literal_run(s);
+		put(line, span_of(s.data, n));
+		s = span_skip(s, n);
+		if (!s.n)
+			break;
+		unsigned char c = (unsigned char)s.data[0];
 		if (c == '"' || c == '\\')
-			buffer_add_printf(line, "\\%c", c);
-		else if (c < ' ' || c >= 0x7f) /* bidi and combining marks are no help in a log either */
-			buffer_add_printf(line, "\\x%02x", c);
-		else
-			buffer_add_char(line, (char)c);
+			put(line, span_of((const char[]){ '\\', (char)c }, 2));
+		else /* bidi and combining marks are no help in a log either */
+			put_hex(line, "\\x", c, 2);
+		s = span_skip(s, 1);
 	}
-	buffer_add_char(line, '"');
+	put_char(line, '"');
 }
 
-static void add_value(struct buffer *line, struct span s)
+static void put_text_value(struct line *line, struct span s)
 {
 	bool is_cut = s.n > MAX_VALUE_BYTES;
 	if (is_cut)
 		s.n = MAX_VALUE_BYTES;
 	if (is_plain(s))
-		buffer_add(line, s);
+		put(line, s);
 	else
-		add_quoted(line, s);
+		put_quoted(line, s);
 	if (is_cut)
-		buffer_add_text(line, "...");
+		put_text(line, "...");
 }
 
-static void add_field(struct buffer *line, const struct log_field *field)
+/* --- JSON --------------------------------------------------------------------------------------------------------- */
+
+/* The length of the well-formed sequence beyond ASCII at the start, and what it stands for; 0 if there is none. */
+static size_t read_utf8(struct span s, uint32_t *ret_point)
 {
-	buffer_add_char(line, ' ');
-	buffer_add_text(line, field->key);
-	buffer_add_char(line, '=');
+	for (size_t n = 2; n <= 4 && n <= s.n; n++) {
+		if (!span_is_utf8(span_of(s.data, n)))
+			continue;
+		uint32_t point = (unsigned char)s.data[0] & (0x7fu >> n);
+		for (size_t i = 1; i < n; i++)
+			point = point << 6 | ((unsigned char)s.data[i] & 0x3f);
+		*ret_point = point;
+		return n;
+	}
+	return 0;
+}
+
+/* The character at the start as an escape; bytes that are none become U+FFFD. Returns its length. */
+static size_t put_json_escape(struct line *line, struct span s)
+{
+	unsigned char c = (unsigned char)s.data[0];
+	uint32_t point = c < 0x80 ? c : 0xfffd;
+	size_t n = c < 0x80 ? 0 : read_utf8(s, &point);
+	if (c == '"' || c == '\\') {
+		put(line, span_of((const char[]){ '\\', (char)c }, 2));
+	} else if (point > 0xffff) {
+		put_hex(line, "\\u", 0xd800 + ((point - 0x10000) >> 10), 4);
+		put_hex(line, "\\u", 0xdc00 + ((point - 0x10000) & 0x3ff), 4);
+	} else {
+		put_hex(line, "\\u", point, 4);
+	}
+	return n ? n : 1;
+}
+
+/* Where to cut so that no character is cut in two. */
+static size_t cut(struct span s)
+{
+	size_t n = MAX_VALUE_BYTES;
+	if (s.n <= n)
+		return s.n;
+	while (n > MAX_VALUE_BYTES - 4 && ((unsigned char)s.data[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
+static void put_json_value(struct line *line, struct span s)
+{
+	size_t n_all = s.n;
+	s.n = cut(s);
+	bool is_cut = s.n < n_all;
+	put_char(line, '"');
+	while (s.n) {
+		size_t n = literal_run(s);
+		put(line, span_of(s.data, n));
+		s = span_skip(s, n);
+		if (s.n)
+			s = span_skip(s, put_json_escape(line, s));
+	}
+	put_text(line, is_cut ? "...\"" : "\"");
+}
+
+/* --- fields ------------------------------------------------------------------------------------------------------- */
+
+static void put_key(struct line *line, const char *key)
+{
+	put_text(line, as_json ? ",\"" : " ");
+	put_text(line, key);
+	put_text(line, as_json ? "\":" : "=");
+}
+
+static void put_value(struct line *line, struct span s)
+{
+	if (as_json)
+		put_json_value(line, s);
+	else
+		put_text_value(line, s);
+}
+
+static void put_field(struct line *line, const struct log_field *field)
+{
+	size_t before = line->n;
+	line->is_full = false;
+	put_key(line, field->key);
 	switch (field->kind) {
 	case LOG_FIELD_SPAN:
-		add_value(line, field->span);
+		put_value(line, field->span);
 		break;
 	case LOG_FIELD_NUMBER:
-		buffer_add_i64(line, field->number);
+		put_number(line, field->number);
 		break;
 	case LOG_FIELD_ERRNO:
-		add_value(line, span_text(strerrordesc_np((int)llabs(field->number))));
+		put_value(line, span_text(strerrordesc_np((int)llabs(field->number))));
 		break;
 	case LOG_FIELD_NONE:
 		break;
 	}
+	if (line->is_full)
+		line->n = before;
+}
+
+/* {"time":"...","level":"info","message":"ready" */
+static void put_json_start(struct line *line, enum log_level level, const char *message)
+{
+	put_text(line, "{\"time\":\"");
+	put_time(line);
+	put_text(line, "\",\"level\":\"");
+	put_text(line, levels[level].name);
+	put_text(line, "\",\"message\":");
+	put_json_value(line, span_text(message));
+}
+
+static void put_text_start(struct line *line, enum log_level level, const char *message)
+{
+	if (!for_systemd) {
+		put_time(line);
+		put_char(line, ' ');
+		put_text(line, levels[level].name);
+		put_char(line, ' ');
+	}
+	put_text(line, message);
+}
+
+bool log_has_level(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
 void log_write(enum log_level level, struct log_limit *limit, const char *message, const struct log_field *fields,
 			   size_t n_fields)
 {
 	uint64_t suppressed = 0;
-	if ((int)level > current_level || (limit && !limit_allows(limit, &suppressed)))
+	if (!log_has_level(level) || (limit && !limit_allows(limit, &suppressed)))
 		return;
 	int saved_errno = errno;
-	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
-	if (for_systemd) {
-		buffer_add_text(&line, levels[level].priority);
-	} else {
-		char now[CLOCK_TEXT_SIZE];
-		clock_format(clock_wall_ms(), now);
-		buffer_add_text(&line, now);
-		buffer_add_char(&line, ' ');
-		buffer_add_text(&line, levels[level].name);
-		buffer_add_char(&line, ' ');
-	}
-	buffer_add_text(&line, message);
+	struct line line;
+	line.n = 0;
+	if (for_systemd)
+		put_text(&line, levels[level].priority);
+	if (as_json)
+		put_json_start(&line, level, message);
+	else
+		put_text_start(&line, level, message);
 	for (size_t i = 1; i < n_fields; i++)
-		add_field(&line, &fields[i]);
+		put_field(&line, &fields[i]);
 	if (suppressed)
-		add_field(&line, &LOG_NUMBER("suppressed", suppressed));
-	buffer_add_char(&line, '\n');
+		put_field(&line, &LOG_NUMBER("suppressed", suppressed));
+	memcpy(line.bytes + line.n, as_json ? "}\n" : "\n", END_BYTES); /* there is always room for it */
+	line.n += as_json ? 2 : 1;
 	/* Nobody to tell if the log itself cannot be written. */
-	if (!line.failed && write(STDERR_FILENO, line.data, line.n) < 0) {
+	if (write(STDERR_FILENO, line.bytes, line.n) < 0) {
 	}
 	errno = saved_errno;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log: one event, one line on stderr, as key=value pairs.
+ * The log: what happened, one line on stderr, as key=value pairs or as a JSON object.
  *
- *     2026-04-27T15:00:01.123Z warning callback refused reason=signature source=cronofy peer="10.0.0.1"
+ *     2026-04-27T15:00:01.123Z warning page refused origin=https://elsewhere.example.com
+ *     {"time":"2026-04-27T15:00:01.123Z","level":"warning","message":"page refused","origin":"https://elsewhere..."}
  *
  * Values are quoted and escaped here and cut at 256 bytes, so nothing that a peer sends can
- * forge a line or move a cursor. Bodies, secrets and tokens are never passed in at all.
- * Any thread may log; a line is one write(2).
+ * forge a line or move a cursor; in JSON, what is no UTF-8 becomes U+FFFD. Bodies, secrets and tokens are never passed
+ * in at all. Any thread may log; a line is one write(2), and costs no allocation.
  *
- *     log_warning("callback refused", LOG_TEXT("reason", reason), LOG_SPAN("peer", peer));
+ *     log_warning("page refused", LOG_SPAN("origin", origin));
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -41,8 +42,12 @@ struct log_limit {
 
 /* Lines above this level are dropped. Default: LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
-/* With systemd's "<3>" priority prefix and without the time, which the journal adds. */
+/* Whether lines of this level are written: where it costs something to find out what to say. */
+bool log_has_level(enum log_level level);
+/* With systemd's "<3>" priority prefix; key=value without the time and the level, which the journal adds. */
 void log_set_systemd(bool on);
+/* JSON instead of key=value. */
+void log_set_json(bool on);
 
 /* fields[0] is a sentinel that is skipped (it lets the macros take no fields at all).
  * limit may be NULL. */

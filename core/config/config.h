@@ -97,6 +97,7 @@ struct config_limits {
 };
 
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config {
 	struct config_listener *listeners;
@@ -110,6 +111,7 @@ struct config {
 	struct config_limits limits;
 	uint64_t reactors; /* 1..; "auto" is resolved to the number of usable cores */
 	enum config_log_level log_level;
+	enum config_log_format log_format;
 };
 
 /*

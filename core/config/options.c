@@ -276,8 +276,13 @@ static const struct option limit_options[] = {
 /* In the order of enum config_log_level. */
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 
+/* In the order of enum config_log_format. */
+static const char *const log_formats[] = { "text", "json", NULL };
+
 static const struct option log_options[] = {
 	TO("level", choice, config, log_level, .fallback = "info", .names = log_levels, .help = "what is logged"),
+	TO("format", choice, config, log_format, .fallback = "text", .names = log_formats,
+	   .help = "key=value, or a JSON object a line"),
 	END,
 };
 

@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 	if (load(path, &config) != CONFIG_OK)
 		return EX_CONFIG;
 	log_set_level(levels[config->log_level]);
+	log_set_json(config->log_format == CONFIG_LOG_JSON);
 	int r = daemon_run(config);
 	curl_global_cleanup();
 	return r == DAEMON_STOPPED ? EXIT_SUCCESS : r == DAEMON_E_CONFIG ? EX_CONFIG : EXIT_FAILURE;

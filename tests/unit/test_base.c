@@ -359,7 +359,7 @@ static const char *capture_end(struct capture *capture)
 	CU_ASSERT_FATAL(n >= 0);
 	capture->text[n] = '\0';
 	const size_t n_time = CLOCK_TEXT_SIZE - 1;
-	if ((size_t)n <= n_time || capture->text[0] == '<')
+	if ((size_t)n <= n_time || capture->text[0] == '<' || capture->text[0] == '{')
 		return capture->text;
 	CU_ASSERT_TRUE(capture->text[10] == 'T' && capture->text[n_time - 1] == 'Z' && capture->text[n_time] == ' ');
 	return capture->text + n_time + 1;
@@ -411,6 +411,101 @@ static void test_log_cuts(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(line, "aaa...\n"));
 }
 
+/* What such a warning is in JSON, without the time. */
+#define CHECK_JSON(rest, ...)                                                                                \
+	do {                                                                                                     \
+		const char *line_ =                                                                                  \
+			json_line(LOG_FIELDS_(__VA_ARGS__), sizeof LOG_FIELDS_(__VA_ARGS__) / sizeof(struct log_field)); \
+		CU_ASSERT_STRING_EQUAL(line_, "\"level\":\"warning\",\"message\":\"said\"" rest "}\n");              \
+	} while (0)
+
+static const char *json_line(const struct log_field *fields, size_t n_fields)
+{
+	static struct capture capture;
+	static const char start[] = "{\"time\":\"2026-04-27T15:00:01.123Z\",";
+	log_set_json(true);
+	capture_begin(&capture);
+	log_write(LOG_LEVEL_WARNING, NULL, "said", fields, n_fields);
+	(void)capture_end(&capture);
+	log_set_json(false);
+	CU_ASSERT_FATAL(strlen(capture.text) > sizeof start);
+	CU_ASSERT_EQUAL(strncmp(capture.text, start, 9), 0);
+	CU_ASSERT_TRUE(capture.text[19] == 'T' && capture.text[32] == 'Z' && capture.text[33] == '"');
+	return capture.text + sizeof start - 1;
+}
+
+static void test_log_json(void)
+{
+	CHECK_JSON("");
+	CHECK_JSON(",\"n\":-9223372036854775808,\"m\":0", LOG_NUMBER("n", INT64_MIN), LOG_NUMBER("m", 0));
+	CHECK_JSON(",\"error\":\"No space left on device\",\"a\":\"\",\"b\":\"\"", LOG_ERRNO(-ENOSPC), LOG_TEXT("a", ""),
+			   LOG_TEXT("b", NULL));
+	CHECK_JSON(",\"a\":\"x = y\"", LOG_TEXT("a", "x = y"));
+}
+
+static void test_log_json_cannot_be_forged(void)
+{
+	CHECK_JSON(",\"a\":\"\\\"},{\\\\\"", LOG_TEXT("a", "\"},{\\"));
+	CHECK_JSON(",\"a\":\"\\u0000\\u000a\\u001b[2J\\u007f\"", LOG_SPAN("a", SPAN("\0\n\x1b[2J\x7f")));
+	/* nothing but ASCII: no line separator, no bidi mark; a pair of surrogates beyond the first plane */
+	CHECK_JSON(",\"a\":\"\\u00e9\\u2028\\u202e\\ud83d\\ude00\\udbff\\udfff\"",
+			   LOG_TEXT("a", "\xc3\xa9\xe2\x80\xa8\xe2\x80\xae\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf"));
+	/* stray, cut short, overlong, a surrogate, beyond the last: each byte for itself */
+	CHECK_JSON(",\"a\":\"\\ufffdx\\ufffd\\ufffd\"", LOG_TEXT("a", "\x80x\xe2\x80"));
+	CHECK_JSON(",\"a\":\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"", LOG_TEXT("a", "\xc0\xaf\xed\xa0\x80"));
+	CHECK_JSON(",\"a\":\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"", LOG_TEXT("a", "\xf4\x90\x80\x80\xff"));
+}
+
+static void test_log_json_cuts(void)
+{
+	char text[300];
+	memset(text, 'a', sizeof text);
+	const struct log_field fields[] = { { 0 }, LOG_SPAN("a", span_of(text, 256)), LOG_SPAN("b", span_of(text, 257)) };
+	const char *line = json_line(fields, 3);
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "aaa\",\"b\":\"aaa"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "aaa...\"}\n"));
+	CU_ASSERT_EQUAL(strlen(line),
+					strlen("\"level\":\"warning\",\"message\":\"said\",\"a\":\"\",\"b\":\"...\"}\n") + 512);
+	memcpy(text + 253, "\xf0\x9f\x98\x80", 4); /* a character across the border is left out as a whole */
+	line = json_line((const struct log_field[]){ { 0 }, LOG_SPAN("a", span_of(text, 300)) }, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "aaa...\"}\n"));
+	memcpy(text + 252,
+		   "\xf0\x9f\x98\x80"
+		   "a",
+		   5);
+	line = json_line((const struct log_field[]){ { 0 }, LOG_SPAN("a", span_of(text, 300)) }, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "aaa\\ud83d\\ude00...\"}\n"));
+	memset(text, 0x80, sizeof text); /* nothing but what goes on */
+	line = json_line((const struct log_field[]){ { 0 }, LOG_SPAN("a", span_of(text, 300)) }, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "\\ufffd...\"}\n"));
+}
+
+/* A line is never longer than what a pipe takes in one piece: a field that does not fit is left out, the next may. */
+static void test_log_lines_are_bounded(void)
+{
+	char worst[300];
+	memset(worst, 0x01, sizeof worst);
+	struct span s = span_of(worst, sizeof worst);
+	const struct log_field fields[] = { { 0 },
+										LOG_SPAN("a", s),
+										LOG_SPAN("b", s),
+										LOG_SPAN("c", s),
+										LOG_SPAN("d", s),
+										LOG_SPAN("e", s),
+										LOG_NUMBER("n", 7) };
+	const char *line = json_line(fields, ARRAY_LENGTH(fields));
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "\\u0001...\",\"n\":7}\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, ",\"b\":"));
+	CU_ASSERT_PTR_NULL(strstr(line, ",\"c\":"));
+	struct capture capture;
+	capture_begin(&capture);
+	log_write(LOG_LEVEL_WARNING, NULL, "said", fields, ARRAY_LENGTH(fields));
+	line = capture_end(&capture);
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "\\x01\"... n=7\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, " c="));
+	CU_ASSERT_PTR_NULL(strstr(line, " d="));
+}
+
 static void test_log_levels(void)
 {
 	struct capture capture;
@@ -430,8 +525,16 @@ static void test_log_levels(void)
 	log_info("three");
 	log_debug("four");
 	CU_ASSERT_STRING_EQUAL(capture_end(&capture), "<3>one\n<4>two\n<6>three\n<7>four\n");
+	log_set_json(true);
+	capture_begin(&capture);
+	log_warning("two", LOG_NUMBER("n", 2));
+	CU_ASSERT_EQUAL(strncmp(capture_end(&capture), "<4>{\"time\":\"20", 14), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(capture.text, "Z\",\"level\":\"warning\",\"message\":\"two\",\"n\":2}\n"));
+	log_set_json(false);
 	log_set_systemd(false);
+	CU_ASSERT_TRUE(log_has_level(LOG_LEVEL_DEBUG));
 	log_set_level(LOG_LEVEL_INFO);
+	CU_ASSERT_TRUE(log_has_level(LOG_LEVEL_INFO) && !log_has_level(LOG_LEVEL_DEBUG));
 }
 
 static void test_log_limits(void)
@@ -485,6 +588,9 @@ UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "times are RFC 3339, also the first and the last", test_clock_formats }, { "clocks run", test_clock_runs },
 		  { "a log line is key=value", test_log_lines },
 		  { "values cannot forge lines, fields or colours", test_log_cannot_be_forged },
-		  { "long values are cut", test_log_cuts }, { "levels and systemd's priorities", test_log_levels },
+		  { "long values are cut", test_log_cuts }, { "a log line is a JSON object", test_log_json },
+		  { "JSON: values cannot forge anything, and are ASCII", test_log_json_cannot_be_forged },
+		  { "JSON: long values are cut between characters", test_log_json_cuts },
+		  { "a line has a bound", test_log_lines_are_bounded }, { "levels and systemd's priorities", test_log_levels },
 		  { "limited lines say how many were left out", test_log_limits },
 		  { "logging leaves errno alone", test_log_keeps_errno })

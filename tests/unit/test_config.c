@@ -239,6 +239,7 @@ static void expect_defaults(const struct config *config)
 	CU_ASSERT_EQUAL(config->journal.retention_bytes, 4294967296);
 	CU_ASSERT_TRUE(config->reactors >= 1 && config->reactors <= 64);
 	CU_ASSERT_EQUAL(config->log_level, CONFIG_LOG_INFO);
+	CU_ASSERT_EQUAL(config->log_format, CONFIG_LOG_TEXT);
 }
 
 static void test_smallest(void)
@@ -303,7 +304,7 @@ static const char everything[] =
 	"limits: {connections: 100, connections_per_address: 10, pending: 5, ring: 1MiB, queue: 8MiB,\n"
 	"         header_timeout: 1s, body_timeout: 2s, write_timeout: 3s, idle_timeout: 4s, answer_timeout: 250ms}\n"
 	"reactors: 3\n"
-	"log: {level: debug}\n";
+	"log: {level: debug, format: json}\n";
 
 static void expect_every_listener(const struct config *config)
 {
@@ -388,6 +389,7 @@ static void test_everything(void)
 	CU_ASSERT_STRING_EQUAL(s->audience, "belfry");
 	CU_ASSERT_STRING_EQUAL(config->journal.path, "/srv/j.db");
 	CU_ASSERT_EQUAL(config->log_level, CONFIG_LOG_DEBUG);
+	CU_ASSERT_EQUAL(config->log_format, CONFIG_LOG_JSON);
 }
 
 static void test_warnings(void)
