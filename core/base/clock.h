@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#define NS_PER_US 1000u
 #define NS_PER_MS 1000000u
 #define MS_PER_S 1000
 

@@ -260,6 +260,8 @@ static void put_value(struct line *line, struct span s)
 static void put_field(struct line *line, const struct log_field *field)
 {
 	size_t before = line->n;
+	if (field->kind == LOG_FIELD_NONE)
+		return;
 	line->is_full = false;
 	put_key(line, field->key);
 	switch (field->kind) {

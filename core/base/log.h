@@ -30,6 +30,8 @@ struct log_field {
 #define LOG_SPAN(k, s) ((struct log_field){ .key = (k), .kind = LOG_FIELD_SPAN, .span = (s) })
 #define LOG_TEXT(k, text) LOG_SPAN(k, span_text(text))
 #define LOG_NUMBER(k, v) ((struct log_field){ .key = (k), .kind = LOG_FIELD_NUMBER, .number = (int64_t)(v) })
+/* Leaves the field out. */
+#define LOG_NOTHING ((struct log_field){ .kind = LOG_FIELD_NONE })
 /* error: an errno, of either sign. */
 #define LOG_ERRNO(error) ((struct log_field){ .key = "error", .kind = LOG_FIELD_ERRNO, .number = (error) })
 

@@ -125,6 +125,7 @@ static int build_gateway(struct server *server, const struct config *config)
 	struct gateway *gateway = &server->gateway;
 	char *message = NULL;
 	gateway->config = config;
+	gateway->started_ms = clock_wall_ms();
 	(void)pthread_mutex_init(&gateway->keys_lock, NULL);
 	uint64_t max_connections = raise_descriptor_limit(config->limits.max_connections);
 	int r = check_certificates(config);

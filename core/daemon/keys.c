@@ -104,6 +104,7 @@ static bool refresh(struct key_fetcher *fetcher)
 		return false;
 	}
 	gateway_set_keys(fetcher->gateway, keys);
+	atomic_store(&fetcher->gateway->has_fetched_keys, true);
 	if (!fetcher->has_fetched)
 		log_info("token keys fetched", LOG_TEXT("url", config->subscribers.jwks_url));
 	fetcher->has_fetched = true;

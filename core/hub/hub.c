@@ -37,6 +37,16 @@ uint64_t hub_delivered(const struct hub *hub)
 	return hub->n_delivered;
 }
 
+uint64_t hub_delivered_bytes(const struct hub *hub)
+{
+	return hub->n_delivered_bytes;
+}
+
+size_t hub_ring_bytes(const struct hub *hub)
+{
+	return ring_bytes(hub->ring);
+}
+
 uint64_t hub_head(const struct hub *hub)
 {
 	return hub->head;
@@ -74,6 +84,11 @@ bool hub_give(struct hub *hub, struct member *member, int fd, uint64_t *cursor)
 		return true;
 	size_t taken = hub->options.deliver(member, fd, &hub->frames, &is_full);
 	hub->n_delivered += taken;
+	if (taken == hub->frames.n)
+		hub->n_delivered_bytes += hub->frames.n_bytes;
+	else
+		for (size_t i = 0; i < taken; i++)
+			hub->n_delivered_bytes += hub->frames.entries[i]->frame.n;
 	if (taken)
 		*cursor = hub->frames.entries[taken - 1]->sequence;
 	return taken == hub->frames.n && !is_full;

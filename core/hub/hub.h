@@ -93,8 +93,11 @@ int hub_create(const struct hub_options *options, struct hub **ret_hub) MUST_USE
 void hub_destroy(struct hub *hub);
 CLEANUP_DEFINE(struct hub, hub_destroy)
 
-/* Frames that members took, since the beginning. */
+/* Frames that members took, since the beginning, and the bytes of these. */
 uint64_t hub_delivered(const struct hub *hub);
+uint64_t hub_delivered_bytes(const struct hub *hub);
+/* Bytes of recent frames that are kept. */
+size_t hub_ring_bytes(const struct hub *hub);
 /* Newest sequence that this reactor has seen. */
 uint64_t hub_head(const struct hub *hub);
 

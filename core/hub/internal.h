@@ -21,7 +21,7 @@ struct hub {
 	struct filter *read_filters; /* shallow: the interests' own */
 	size_t max_read_filters;
 	struct hub_frames frames; /* scratch */
-	uint64_t n_delivered;
+	uint64_t n_delivered, n_delivered_bytes;
 };
 
 /* Frames for one member, gathered in hub::frames. */

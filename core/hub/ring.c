@@ -57,6 +57,11 @@ void ring_clear(struct ring *ring, uint64_t floor)
 	ring->floor = floor;
 }
 
+size_t ring_bytes(const struct ring *ring)
+{
+	return ring->n_bytes;
+}
+
 uint64_t ring_floor(const struct ring *ring)
 {
 	return ring->floor;

@@ -18,6 +18,7 @@ int ring_push(struct ring *ring, struct batch *batch) MUST_USE;
 /* Forgets everything; `floor` is the new floor. */
 void ring_clear(struct ring *ring, uint64_t floor);
 uint64_t ring_floor(const struct ring *ring);
+size_t ring_bytes(const struct ring *ring);
 
 struct ring_cursor {
 	size_t batch, entry;

@@ -71,16 +71,17 @@ static void hand_over(struct listener *listener, int fd, const struct sockaddr *
 	struct gateway *gateway = acceptor->gateway;
 	struct limits_entry *entry = NULL;
 	const char *limit = NULL;
+	/* who asks how it is gets an answer also when there are too many others */
+	bool is_admin = listener->index >= gateway->config->n_listeners;
 	struct socket_note *note = malloc(sizeof *note);
-	if (!note || limits_enter(gateway->limits, address, &entry, &limit) < 0) {
+	if (!note || limits_enter(gateway->limits, address, is_admin, &entry, &limit) < 0) {
 		free(note);
 		(void)close(fd);
 		return;
 	}
 	if (limit)
 		log_warning_limited("connections refused", LOG_TEXT("reason", limit));
-	if (limits_count(gateway->limits) > gateway->config->limits.max_connections + MAX_TOLD) {
-		counter_add(&gateway->counters.connections_refused, 1);
+	if (limit && limits_count(gateway->limits) > gateway->config->limits.max_connections + MAX_TOLD) {
 		limits_leave(gateway->limits, entry);
 		free(note);
 		(void)close(fd);

@@ -39,7 +39,7 @@ bool access_check_origin(struct exchange *exchange, const struct http_request *r
 		buffer_add_text(&exchange->headers, "\r\n");
 		return true;
 	}
-	counter_add(&gateway->counters.subscribers_refused, 1);
+	exchange->reactor->counters.origins_refused++;
 	log_info_limited("page refused", LOG_SPAN("origin", origin));
 	connection_refuse(exchange->connection, 403, "origin",
 					  "pages of this origin may not subscribe (subscribers.origins)", NULL);
@@ -57,7 +57,7 @@ int access_verify(struct connection *connection, struct span token, struct grant
 		return ACCESS_GRANTED;
 	if (r < 0)
 		return r;
-	counter_add(&gateway->counters.subscribers_refused, 1);
+	connection->reactor->counters.tokens_refused++;
 	log_info_limited("token refused", LOG_TEXT("reason", token_outcome_name((enum token_outcome)r)),
 					 LOG_SPAN("peer", connection_peer(connection, peer)));
 	return ACCESS_E_REFUSED;
@@ -79,7 +79,7 @@ static int redeem(struct exchange *exchange, const char *ticket, struct grant **
 	struct gateway *gateway = exchange->reactor->gateway;
 	CLEANUP(grant_unref) struct grant *grant = ticket_redeem(gateway->tickets, span_text(ticket), clock_monotonic_ns());
 	if (!grant || !is_still_good(gateway, grant)) {
-		counter_add(&gateway->counters.subscribers_refused, 1);
+		exchange->reactor->counters.tickets_refused++;
 		log_info_limited("ticket refused");
 		return ACCESS_E_REFUSED;
 	}

@@ -1,50 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/admin.h"
 
+#include "base/clock.h"
+#include "net/metrics.h"
+#include "net/survey.h"
+
+/* A thread of the journal that has been at one thing for so many times the time in which a callback must be answered
+ * hangs. (A slow disk is no reason to be restarted: /readyz tells that.) */
+#define STUCK_TIMES 5
+
 static void answer_text(struct exchange *exchange, int status, struct span text)
 {
 	connection_answer(exchange->connection,
 					  &(struct answer){ .status = status, .content_type = "text/plain; charset=utf-8", .body = text });
 }
 
-static void begin_healthz(struct exchange *exchange, const struct http_request *request)
+static void begin(struct exchange *exchange, const struct http_request *request)
 {
+	(void)exchange;
 	(void)request;
-	answer_text(exchange, 200, SPAN("ok\n"));
 }
 
-/* Ready means: a callback that came now would be kept. */
-static void begin_readyz(struct exchange *exchange, const struct http_request *request)
+static uint64_t answer_timeout_ns(const struct exchange *exchange)
+{
+	return (uint64_t)exchange->reactor->gateway->config->limits.answer_timeout_ms * NS_PER_MS;
+}
+
+/* --- alive: every thread does its work ---------------------------------------------------------------------------- */
+
+static void conclude_healthz(struct survey *survey)
+{
+	struct exchange *exchange = &survey->exchange;
+	uint64_t stuck_ns = STUCK_TIMES * answer_timeout_ns(exchange);
+	struct store_status status;
+	store_get_status(exchange->reactor->gateway->store, &status);
+	if (status.writer_busy_ns > stuck_ns)
+		answer_text(exchange, 503, SPAN("does not respond: the journal's writer\n"));
+	else if (status.reader_busy_ns > stuck_ns)
+		answer_text(exchange, 503, SPAN("does not respond: the journal's reader\n"));
+	else
+		answer_text(exchange, 200, SPAN("ok\n"));
+}
+
+static void finish_healthz(struct exchange *exchange, struct span body)
+{
+	(void)body;
+	survey_start(exchange, false, conclude_healthz);
+}
+
+/* --- ready: a callback that came now would be kept, a subscriber let in ------------------------------------------- */
+
+/* Subscribers can only have keys that were never fetched. */
+static bool has_no_keys(struct gateway *gateway)
+{
+	const struct config_subscribers *subscribers = &gateway->config->subscribers;
+	return subscribers->jwks_url && !subscribers->n_keys && !subscribers->anonymous &&
+		   !atomic_load(&gateway->has_fetched_keys);
+}
+
+static uint64_t largest_callback(const struct config *config)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < config->n_sources; i++)
+		if (config->sources[i].max_body_bytes > bytes)
+			bytes = config->sources[i].max_body_bytes;
+	return bytes;
+}
+
+static void finish_readyz(struct exchange *exchange, struct span body)
 {
 	struct gateway *gateway = exchange->reactor->gateway;
 	struct store_status status;
-	(void)request;
+	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+	(void)body;
 	store_get_status(gateway->store, &status);
 	if (atomic_load(&gateway->is_draining))
-		answer_text(exchange, 503, SPAN("draining\n"));
+		buffer_add_text(&text, "the gateway is stopping");
 	else if (status.last_error)
-		answer_text(exchange, 503, SPAN("the journal cannot be written\n"));
-	else
-		answer_text(exchange, 200, SPAN("ready\n"));
+		buffer_add_printf(&text, "the journal cannot be written: %s", strerrordesc_np(-status.last_error));
+	else if (status.writer_busy_ns > answer_timeout_ns(exchange))
+		buffer_add_text(&text, "the journal is too slow: callbacks are answered 503");
+	else if (status.queue_bytes + largest_callback(gateway->config) > gateway->config->limits.queue_bytes)
+		buffer_add_text(&text, "the queue to the journal is full");
+	else if (has_no_keys(gateway))
+		buffer_add_text(&text, "no token can be checked: the key set could not be fetched yet");
+	bool is_ready = text.n == 0;
+	buffer_add_text(&text, is_ready ? "ready\n" : "\n");
+	answer_text(exchange, is_ready ? 200 : 503, buffer_span(&text));
 }
 
-static void begin_metrics(struct exchange *exchange, const struct http_request *request)
+/* --- what has been counted ---------------------------------------------------------------------------------------- */
+
+static void conclude_metrics(struct survey *survey)
 {
+	struct exchange *exchange = &survey->exchange;
 	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
-	(void)request;
-	counters_add_text(&text, &exchange->reactor->gateway->counters);
-	connection_answer(exchange->connection, &(struct answer){ .status = text.failed ? 503 : 200,
-															  .content_type = "text/plain; version=0.0.4",
-															  .body = buffer_span(&text) });
+	metrics_add_text(&text, exchange->reactor->gateway, survey->reports);
+	connection_answer(exchange->connection,
+					  &(struct answer){ .status = text.failed ? 503 : 200,
+										.content_type = "text/plain; version=0.0.4; charset=utf-8",
+										.body = buffer_span(&text) });
+}
+
+static void finish_metrics(struct exchange *exchange, struct span body)
+{
+	(void)body;
+	survey_start(exchange, true, conclude_metrics);
 }
 
 static const struct {
 	const char *path;
 	struct endpoint endpoint;
 } endpoints[] = {
-	{ "/healthz", { "GET, HEAD", sizeof(struct exchange), begin_healthz, NULL, NULL, NULL } },
-	{ "/readyz", { "GET, HEAD", sizeof(struct exchange), begin_readyz, NULL, NULL, NULL } },
-	{ "/metrics", { "GET, HEAD", sizeof(struct exchange), begin_metrics, NULL, NULL, NULL } },
+	{ "/healthz",
+	  { .methods = "GET, HEAD",
+		.exchange_size = sizeof(struct survey),
+		.begin = begin,
+		.finish = finish_healthz,
+		.expire = survey_expire,
+		.release = survey_release } },
+	{ "/readyz",
+	  { .methods = "GET, HEAD", .exchange_size = sizeof(struct exchange), .begin = begin, .finish = finish_readyz } },
+	{ "/metrics",
+	  { .methods = "GET, HEAD",
+		.exchange_size = sizeof(struct survey),
+		.begin = begin,
+		.finish = finish_metrics,
+		.expire = survey_expire,
+		.release = survey_release } },
 };
 
 const struct endpoint *admin_find(const struct http_request *request)

@@ -89,6 +89,7 @@ static void bound_pending(struct reactor *reactor)
 	uint64_t max = reactor->gateway->config->limits.max_pending / reactor->gateway->n_reactors + 1;
 	while (reactor->n_pending > max) {
 		struct connection *oldest = reactor->pending;
+		reactor->counters.connections_pushed_out++;
 		log_warning_limited("connections that send no request are closed early", LOG_TEXT("limit", "pending"));
 		set_pending(oldest, false);
 		link_close(&oldest->link);
@@ -142,6 +143,16 @@ static void next_request(struct connection *connection)
 														 : limits_of(connection)->idle_timeout_ms);
 }
 
+/* Refuses a request of which the endpoint has not seen the end. */
+static void refuse_request(struct connection *connection, int status, const char *code, const char *message,
+						   const char *headers)
+{
+	struct exchange *exchange = connection->exchange;
+	if (exchange && exchange->endpoint->refused)
+		exchange->endpoint->refused(exchange, status);
+	connection_refuse(connection, status, code, message, headers);
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
 	struct connection *connection = timer->data;
@@ -158,8 +169,7 @@ static void on_deadline(uv_timer_t *timer)
 	} else if (connection->phase == CONNECTION_ANSWERING && exchange && exchange->endpoint->expire) {
 		exchange->endpoint->expire(exchange);
 	} else if (is_reading) {
-		counter_add(&connection->reactor->gateway->counters.requests_timed_out, 1);
-		connection_refuse(connection, 408, "timeout", "the request did not arrive in time", NULL);
+		refuse_request(connection, 408, "timeout", "the request did not arrive in time", NULL);
 	} else {
 		link_close(&connection->link);
 	}
@@ -250,6 +260,8 @@ static void on_drained(struct connection *connection)
 
 void connection_add_status(struct connection *connection, struct buffer *head, int status)
 {
+	if (status >= COUNTERS_FIRST_STATUS && status <= COUNTERS_LAST_STATUS)
+		connection->reactor->counters.answers[status - COUNTERS_FIRST_STATUS]++;
 	buffer_add_text(head, "HTTP/1.1 ");
 	buffer_add_u64(head, (uint64_t)status);
 	buffer_add_char(head, ' ');
@@ -335,18 +347,18 @@ void connection_subscribe(struct connection *connection, struct subscriber *subs
 static void refuse_bad_request(struct connection *connection, const struct http_problem *problem)
 {
 	char peer[CONNECTION_PEER_SIZE];
-	counter_add(&connection->reactor->gateway->counters.requests_bad, 1);
+	connection->reactor->counters.requests_bad++;
 	log_info_limited("request refused", LOG_NUMBER("status", problem->status), LOG_TEXT("reason", problem->reason),
 					 LOG_SPAN("peer", connection_peer(connection, peer)));
 	if (problem->status == 0)
 		link_close(&connection->link);
 	else
-		connection_refuse(connection, problem->status, "bad_request", problem->reason, NULL);
+		refuse_request(connection, problem->status, "bad_request", problem->reason, NULL);
 }
 
 static void refuse_too_large(struct connection *connection)
 {
-	connection_refuse(connection, 413, "too_large", "the body is larger than max_body", NULL);
+	refuse_request(connection, 413, "too_large", "the body is larger than max_body", NULL);
 }
 
 static struct exchange *make_exchange(struct connection *connection, const struct http_request *request)
@@ -418,7 +430,7 @@ static bool add_body(struct connection *connection, struct span data)
 	}
 	buffer_add(&exchange->body, data);
 	if (exchange->body.failed)
-		connection_refuse(connection, 503, "unavailable", "out of memory", "Retry-After: 5\r\n");
+		refuse_request(connection, 503, "unavailable", "out of memory", "Retry-After: 5\r\n");
 	return connection->exchange == exchange;
 }
 
@@ -554,6 +566,7 @@ static void on_received(struct link *link, char *data, size_t n)
 	struct connection *connection = CONTAINER_OF(link, struct connection, link);
 	struct span bytes = span_of(data, n);
 	size_t n_waiting = connection->in.n;
+	connection->reactor->counters.bytes_received += n;
 	bool is_reading_head = connection->phase == CONNECTION_HEAD && connection->out.n == 0;
 	if (is_reading_head && !n_waiting && !connection->is_pending)
 		connection_set_deadline(connection, limits_of(connection)->header_timeout_ms);
@@ -580,6 +593,7 @@ static void on_timer_closed(uv_handle_t *handle)
 static void on_closed(struct link *link)
 {
 	struct connection *connection = CONTAINER_OF(link, struct connection, link);
+	connection->reactor->counters.handshakes_failed += connection->link.is_in_handshake;
 	set_pending(connection, false);
 	DL_DELETE(connection->reactor->connections, connection);
 	drop_exchange(connection);
@@ -614,7 +628,7 @@ void connection_adopt(struct reactor *reactor, int fd, size_t listener, const ch
 		on_closed(&connection->link);
 		return;
 	}
-	counter_add(&reactor->gateway->counters.connections_accepted, 1);
+	reactor->counters.connections_accepted++;
 	set_pending(connection, true);
 	connection_set_deadline(connection, limits_of(connection)->header_timeout_ms);
 	bound_pending(reactor);

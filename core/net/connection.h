@@ -60,6 +60,9 @@ struct endpoint {
 	void (*finish)(struct exchange *exchange, struct span body);
 	/* The time for answering is over. */
 	void (*expire)(struct exchange *exchange);
+	/* Only told: the request is answered with this status because its body is too large, malformed or too slow, or
+	 * there is no memory for it. May be NULL. */
+	void (*refused)(struct exchange *exchange, int status);
 	/* Frees what the endpoint holds in the exchange, right before it is freed. NULL if that is nothing. */
 	void (*release)(struct exchange *exchange);
 };

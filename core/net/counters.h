@@ -1,40 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is counted, once: the field, the metric, its help. All threads add, relaxed. */
+/*
+ * What is counted, once: everything that /metrics tells is a row of METRICS, and what a reactor counts is a row of
+ * COUNTERS or of CALLBACK_RESULTS. net/metrics.c writes it down, net/metrics.md is the same for people (a test compares
+ * them).
+ *
+ * Counters belong to one reactor and are plain numbers: who wants to know asks the reactor (net/survey.h). Labels have
+ * values from these tables or from the configuration, never from a peer.
+ */
 #ifndef NET_COUNTERS_H
 #define NET_COUNTERS_H
 
-#include "base/buffer.h"
+#include "base/histogram.h"
 
-#include <stdatomic.h>
+/* X(row, name, type, help) */
+#define METRICS(X)                                                                                                   \
+	X(BUILD, "belfry_build_info", "gauge", "1; the version is in the label")                                         \
+	X(CALLBACKS, "belfry_callbacks_total", "counter", "callbacks by what became of them")                            \
+	X(CALLBACK_BYTES, "belfry_callback_bytes_total", "counter", "bytes of bodies that were kept")                    \
+	X(CALLBACKS_LATE, "belfry_callbacks_late_total", "counter",                                                      \
+	  "callbacks that became durable after they had been answered 503; counted as unavailable")                      \
+	X(DURABLE, "belfry_callback_durable_seconds", "histogram", "from a callback's last byte to its being on disk")   \
+	X(ANSWERS, "belfry_http_answers_total", "counter", "answers to HTTP requests by status")                         \
+	X(REQUESTS_BAD, "belfry_http_malformed_total", "counter",                                                        \
+	  "requests that were no proper HTTP, whether they could be answered or not")                                    \
+	X(ACCEPTED, "belfry_connections_accepted_total", "counter", "connections accepted")                              \
+	X(REFUSED, "belfry_connections_refused_total", "counter", "connections over a limit, by limit")                  \
+	X(HANDSHAKES, "belfry_tls_handshakes_failed_total", "counter", "connections that ended before TLS was set up")   \
+	X(RECEIVED, "belfry_received_bytes_total", "counter", "bytes received, without TLS")                             \
+	X(CONNECTIONS, "belfry_connections", "gauge", "connections open now")                                            \
+	X(PENDING, "belfry_connections_pending", "gauge", "of these, those that have not sent a whole request yet")      \
+	X(CAME, "belfry_subscribers_total", "counter", "subscribers that came, by transport")                            \
+	X(UNAUTHORIZED, "belfry_subscribers_refused_total", "counter", "tokens, tickets and pages refused, by reason")   \
+	X(STALLED, "belfry_subscribers_stalled_total", "counter", "subscribers closed because they took nothing")        \
+	X(SUBSCRIBERS, "belfry_subscribers", "gauge",                                                                    \
+	  "subscribers now: live, behind (catching up, or their sockets are full), or idle (without a subscription)")    \
+	X(LAG, "belfry_subscriber_lag_events", "gauge", "events between the head and the subscriber furthest behind")    \
+	X(DELIVERED, "belfry_events_delivered_total", "counter", "events given to subscribers, each counted for each")   \
+	X(DELIVERED_BYTES, "belfry_events_delivered_bytes_total", "counter", "bytes of these, as WebSocket frames")      \
+	X(HEAD, "belfry_reactor_head", "gauge", "newest sequence that the reactor's subscribers can have")               \
+	X(RING, "belfry_ring_bytes", "gauge", "recent events in memory, which the reactors share")                       \
+	X(JOURNAL_WRITABLE, "belfry_journal_writable", "gauge", "1 if the last commit succeeded")                        \
+	X(JOURNAL_HEAD, "belfry_journal_head", "gauge", "newest durable sequence")                                       \
+	X(JOURNAL_OLDEST, "belfry_journal_oldest", "gauge", "oldest sequence that is kept; head + 1 if there is none")   \
+	X(JOURNAL_BYTES, "belfry_journal_bytes", "gauge", "size of the journal without its log")                         \
+	X(JOURNAL_FREE, "belfry_journal_free_bytes", "gauge", "of these, free for new events")                           \
+	X(JOURNAL_COMMITS, "belfry_journal_commits_total", "counter", "transactions with callbacks, by outcome")         \
+	X(JOURNAL_EVENTS, "belfry_journal_events_total", "counter", "events written")                                    \
+	X(JOURNAL_DAMAGED, "belfry_journal_damaged_total", "counter", "times that a damaged event was met and left out") \
+	X(QUEUE, "belfry_queue_callbacks", "gauge", "callbacks that wait for the journal")                               \
+	X(QUEUE_BYTES, "belfry_queue_bytes", "gauge", "memory that they take, bounded by limits.queue")                  \
+	X(CPU, "process_cpu_seconds_total", "counter", "user and system time")                                           \
+	X(MEMORY, "process_resident_memory_bytes", "gauge", "resident memory")                                           \
+	X(OPEN_FDS, "process_open_fds", "gauge", "open descriptors")                                                     \
+	X(MAX_FDS, "process_max_fds", "gauge", "most descriptors that may be open")                                      \
+	X(START, "process_start_time_seconds", "gauge", "when it started, since 1970")
 
-#define COUNTERS(X)                                                                     \
-	X(callbacks_stored, "callbacks answered 200 and kept")                              \
-	X(callbacks_duplicate, "callbacks answered 200 and not pushed again")               \
-	X(callbacks_malformed, "callbacks kept as dead letters: authentic, but unreadable") \
-	X(callbacks_refused_signature, "callbacks answered 401 for their signature")        \
-	X(callbacks_refused_tags, "callbacks answered 401 for the signature of their tags") \
-	X(callbacks_unavailable, "callbacks answered 503")                                  \
-	X(requests_bad, "requests that were no proper HTTP")                                \
-	X(requests_timed_out, "requests that did not arrive in time")                       \
-	X(connections_accepted, "connections accepted")                                     \
-	X(connections_refused, "connections over a limit")                                  \
-	X(subscribers_connected, "subscribers that came")                                   \
-	X(subscribers_refused, "tokens, tickets and origins refused")                       \
-	X(subscribers_stalled, "subscribers closed because nothing went out to them")       \
-	X(frames_delivered, "events written to subscribers")
-
-struct counters {
-#define X(name, help) _Atomic uint64_t name;
-	COUNTERS(X)
+enum metric {
+#define X(row, name, type, help) METRIC_##row,
+	METRICS(X)
 #undef X
+		N_METRICS,
 };
 
-static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
+/* X(field, row of METRICS, labels) */
+#define COUNTERS(X)                                          \
+	X(callbacks_late, CALLBACKS_LATE, "")                    \
+	X(requests_bad, REQUESTS_BAD, "")                        \
+	X(connections_accepted, ACCEPTED, "")                    \
+	X(connections_pushed_out, REFUSED, "reason=\"pending\"") \
+	X(handshakes_failed, HANDSHAKES, "")                     \
+	X(bytes_received, RECEIVED, "")                          \
+	X(websockets_came, CAME, "transport=\"websocket\"")      \
+	X(streams_came, CAME, "transport=\"stream\"")            \
+	X(tokens_refused, UNAUTHORIZED, "reason=\"token\"")      \
+	X(tickets_refused, UNAUTHORIZED, "reason=\"ticket\"")    \
+	X(origins_refused, UNAUTHORIZED, "reason=\"origin\"")    \
+	X(subscribers_stalled, STALLED, "")
 
-/* Prometheus text format, version 0.0.4. */
-void counters_add_text(struct buffer *text, const struct counters *counters);
+/* What becomes of a callback; each that got as far as its source's path has exactly one. X(name, outcome, reason) */
+#define CALLBACK_RESULTS(X)                                \
+	X(STORED, "stored", "")                                \
+	X(DUPLICATE, "duplicate", "")                          \
+	X(EMPTY, "malformed", "empty")                         \
+	X(TOO_DEEP, "malformed", "too_deep")                   \
+	X(NOT_JSON, "malformed", "not_json")                   \
+	X(NOT_AN_OBJECT, "malformed", "not_an_object")         \
+	X(DUPLICATE_KEY, "malformed", "duplicate_key")         \
+	X(INVALID_UTF8, "malformed", "invalid_utf8")           \
+	X(PREMATURE_END, "malformed", "premature_end")         \
+	X(TRAILING_BYTES, "malformed", "trailing_bytes")       \
+	X(NULL_IN_KEY, "malformed", "null_in_key")             \
+	X(SIGNATURE_MISSING, "refused", "signature_missing")   \
+	X(SIGNATURE_TOO_MANY, "refused", "signature_too_many") \
+	X(SIGNATURE_MISMATCH, "refused", "signature_mismatch") \
+	X(TAGS_MALFORMED, "refused", "tags_malformed")         \
+	X(TAGS_UNSIGNED, "refused", "tags_unsigned")           \
+	X(TAGS_SIGNATURE, "refused", "tags_signature")         \
+	X(LENGTH_REQUIRED, "refused", "length_required")       \
+	X(ENCODED, "refused", "content_encoding")              \
+	X(TOO_LARGE, "refused", "too_large")                   \
+	X(BODY_BAD, "refused", "body_malformed")               \
+	X(BODY_TIMEOUT, "refused", "body_timeout")             \
+	X(ABANDONED, "abandoned", "peer_gone")                 \
+	X(NO_MEMORY, "unavailable", "no_memory")               \
+	X(QUEUE_FULL, "unavailable", "queue_full")             \
+	X(STOPPING, "unavailable", "stopping")                 \
+	X(NOT_WRITTEN, "unavailable", "journal_not_writable")  \
+	X(TOO_SLOW, "unavailable", "journal_too_slow")
+
+enum callback_result {
+#define X(name, outcome, reason) CALLBACK_##name,
+	CALLBACK_RESULTS(X)
+#undef X
+		N_CALLBACK_RESULTS,
+	CALLBACK_UNDECIDED = N_CALLBACK_RESULTS,
+};
+
+const char *callback_outcome(enum callback_result result);
+/* Empty where the outcome says it all. */
+const char *callback_reason(enum callback_result result);
+
+/* One source's, of one reactor. */
+struct callback_counters {
+	uint64_t n[N_CALLBACK_RESULTS];
+	uint64_t n_bytes;
+};
+
+#define COUNTERS_FIRST_STATUS 100
+#define COUNTERS_LAST_STATUS 505
+
+struct counters {
+#define X(field, row, labels) uint64_t field;
+	COUNTERS(X)
+#undef X
+	uint64_t answers[COUNTERS_LAST_STATUS - COUNTERS_FIRST_STATUS + 1];
+	struct histogram durable;
+};
 
 #endif

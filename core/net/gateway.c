@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/gateway.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "hub/batch.h"
 #include "net/connection.h"
@@ -17,7 +18,8 @@ struct commit_note {
 	struct note note;    /* first */
 	struct batch *batch; /* a reference; NULL if nothing is to be pushed */
 	uint64_t head;
-	bool is_incomplete; /* there was no memory for the batch */
+	uint64_t durable_ns; /* when the commit ended, monotonic */
+	bool is_incomplete;  /* there was no memory for the batch */
 	size_t n_results;
 	struct ingest_result results[];
 };
@@ -27,7 +29,7 @@ static void on_commit_note(struct reactor *reactor, struct note *note)
 	struct commit_note *commit = CONTAINER_OF(note, struct commit_note, note);
 	/* the provider's answers first: it waits, subscribers only wish */
 	for (size_t i = 0; i < commit->n_results; i++)
-		ingest_settle(reactor, &commit->results[i]);
+		ingest_settle(reactor, &commit->results[i], commit->durable_ns);
 	if (commit->is_incomplete)
 		hub_miss(reactor->hub, commit->head);
 	else
@@ -60,16 +62,17 @@ static int make_batch(const struct gateway *gateway, const struct commit *commit
 	return n ? batch_create(store_epoch(gateway->store), events, sequences, n, ret_batch) : 0;
 }
 
-static struct commit_note *make_note(const struct commit *commit, const struct reactor *reactor)
+static struct commit_note *make_note(const struct commit *commit, const struct reactor *reactor, uint64_t now_ns)
 {
 	struct commit_note *note = malloc(sizeof *note + commit->n * sizeof note->results[0]);
 	if (!note)
 		return NULL;
-	*note = (struct commit_note){ .note.run = on_commit_note, .head = commit->head };
+	*note = (struct commit_note){ .note.run = on_commit_note, .head = commit->head, .durable_ns = now_ns };
 	for (size_t i = 0; i < commit->n; i++) {
 		const struct commit_item *item = &commit->items[i];
 		if (reactor_of(item) == reactor)
-			note->results[note->n_results++] = (struct ingest_result){ item->append, item->status, item->error };
+			note->results[note->n_results++] =
+				(struct ingest_result){ item->append, item->status, item->sequence, item->error };
 	}
 	return note;
 }
@@ -80,10 +83,11 @@ void gateway_on_commit(void *context, struct commit *commit)
 {
 	struct gateway *gateway = context;
 	struct batch *batch = NULL;
+	uint64_t now_ns = clock_monotonic_ns();
 	int r = make_batch(gateway, commit, &batch);
 	CLEANUP(free) struct commit_note **notes = calloc(gateway->n_reactors, sizeof(struct commit_note *));
 	for (size_t i = 0; i < gateway->n_reactors; i++) {
-		if (!notes || !(notes[i] = make_note(commit, gateway->reactors[i])))
+		if (!notes || !(notes[i] = make_note(commit, gateway->reactors[i], now_ns)))
 			abort();
 		notes[i]->batch = batch ? batch_ref(batch) : NULL;
 		notes[i]->is_incomplete = r < 0;

@@ -26,8 +26,9 @@ struct gateway {
 	struct limits *limits;
 	struct reactor **reactors;
 	size_t n_reactors;
-	struct counters counters;
+	int64_t started_ms; /* wall clock */
 	atomic_bool is_draining;
+	atomic_bool has_fetched_keys; /* from jwks_url, at least once */
 
 	pthread_mutex_t keys_lock;
 	struct token_keys *keys; /* {keys_lock}: swapped when a key set was fetched again */

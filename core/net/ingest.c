@@ -17,6 +17,9 @@ struct callback {
 	struct buffer odd_type; /* the Content-Type, if it is not the provider's */
 	bool has_signature;
 	struct append append;
+	enum callback_result result; /* UNDECIDED until it has been counted and logged */
+	size_t n_bytes;
+	uint64_t received_ns; /* when the last byte of the body was in, monotonic */
 };
 
 static struct callback *callback_of(struct exchange *exchange)
@@ -24,22 +27,112 @@ static struct callback *callback_of(struct exchange *exchange)
 	return CONTAINER_OF(exchange, struct callback, exchange);
 }
 
-static void refuse_unavailable(struct exchange *exchange, const char *message)
+/* --- what became of it ----------------------------------------------------------------------------------------------
+ */
+
+#define MAX_INTERACTIONS_BYTES 260 /* the log cuts at 256 */
+
+/* "conferencing_failing/profile_missing,change", as much as the log will take. */
+struct interactions_text {
+	char bytes[MAX_INTERACTIONS_BYTES];
+	size_t n;
+};
+
+static void add_text(struct interactions_text *text, struct span s)
 {
-	counter_add(&exchange->reactor->gateway->counters.callbacks_unavailable, 1);
+	size_t n = s.n < sizeof text->bytes - text->n ? s.n : sizeof text->bytes - text->n;
+	memcpy(text->bytes + text->n, s.data, n);
+	text->n += n;
+}
+
+static struct span describe_interactions(const struct event *event, struct interactions_text *ret_text)
+{
+	ret_text->n = 0;
+	for (size_t i = 0; i < event->n_interactions && ret_text->n < sizeof ret_text->bytes; i++) {
+		if (i)
+			add_text(ret_text, SPAN(","));
+		add_text(ret_text, event->interactions[i].type);
+		if (event->interactions[i].subtype.n) {
+			add_text(ret_text, SPAN("/"));
+			add_text(ret_text, event->interactions[i].subtype);
+		}
+	}
+	return span_of(ret_text->bytes, ret_text->n);
+}
+
+static struct span describe_position(const struct gateway *gateway, uint64_t sequence,
+									 char ret_text[static POSITION_TEXT_SIZE])
+{
+	struct position position = { .sequence = sequence };
+	const char *epoch = store_epoch(gateway->store);
+	memcpy(position.epoch, epoch, strnlen(epoch, POSITION_MAX_EPOCH));
+	return span_of(ret_text, position_format(&position, ret_text));
+}
+
+static struct span describe_peer(const struct exchange *exchange, char ret_text[static CONNECTION_PEER_SIZE])
+{
+	return exchange->connection ? connection_peer(exchange->connection, ret_text) : SPAN("gone");
+}
+
+static struct log_field field_unless_empty(const char *key, struct span value)
+{
+	return value.n ? LOG_SPAN(key, value) : LOG_NOTHING;
+}
+
+/* The one line of a callback that is kept: whose it is and when, never what it says. */
+static void log_kept(const struct callback *callback, const char *outcome, const char *reason, uint64_t sequence,
+					 uint64_t durable_ns)
+{
+	const struct exchange *exchange = &callback->exchange;
+	const struct event *event = callback->append.event;
+	enum log_level level = event->kind == EVENT_MALFORMED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+	struct interactions_text interactions;
+	char position[POSITION_TEXT_SIZE], peer[CONNECTION_PEER_SIZE];
+	if (!log_has_level(level))
+		return;
+	LOG_WRITE_(level, NULL, "callback", LOG_TEXT("outcome", outcome), field_unless_empty("reason", span_text(reason)),
+			   LOG_TEXT("source", exchange->source->config->name),
+			   LOG_SPAN("position", describe_position(exchange->reactor->gateway, sequence, position)),
+			   field_unless_empty("interactions", describe_interactions(event, &interactions)),
+			   field_unless_empty("event_id", event->event_id), LOG_NUMBER("bytes", event->body.n),
+			   LOG_NUMBER("durable_us", (durable_ns - callback->received_ns) / NS_PER_US),
+			   LOG_SPAN("peer", describe_peer(exchange, peer)));
+}
+
+/* Others are as many as a stranger likes. Each reason has a limit of its own: whoever sends no signature at all, again
+ * and again, must not hush up the provider's that does not match. */
+static void log_others(const struct callback *callback, enum callback_result result, int error)
+{
+	static struct log_limit limits[N_CALLBACK_RESULTS];
+	const struct exchange *exchange = &callback->exchange;
+	char peer[CONNECTION_PEER_SIZE];
+	log_warning_limited_by(&limits[result], "callback", LOG_TEXT("outcome", callback_outcome(result)),
+						   LOG_TEXT("reason", callback_reason(result)),
+						   LOG_TEXT("source", exchange->source->config->name), LOG_NUMBER("bytes", callback->n_bytes),
+						   error ? LOG_ERRNO(error) : LOG_NOTHING, LOG_SPAN("peer", describe_peer(exchange, peer)));
+}
+
+static void decide(struct callback *callback, enum callback_result result, int error)
+{
+	callback->result = result;
+	callback->exchange.source->counters.n[result]++;
+	log_others(callback, result, error);
+}
+
+static void refuse_unavailable(struct exchange *exchange, enum callback_result result, int error, const char *message)
+{
+	decide(callback_of(exchange), result, error);
 	connection_refuse(exchange->connection, 503, "unavailable", message, RETRY_AFTER);
 }
 
-/* One answer for every reason: why a signature failed is for the log, not for whoever tries. There, each reason has its
- * limit: whoever sends no signature at all, again and again, must not hush up the provider's that does not match. */
-static void refuse_unverified(struct exchange *exchange, struct log_limit *limit, const char *what, const char *reason)
+/* One answer for every reason: why a signature failed is for the log, not for whoever tries. */
+static void refuse_unverified(struct exchange *exchange, enum callback_result result)
 {
-	char peer[CONNECTION_PEER_SIZE];
-	log_warning_limited_by(limit, "callback refused", LOG_TEXT("what", what), LOG_TEXT("reason", reason),
-						   LOG_TEXT("source", exchange->source->config->name),
-						   LOG_SPAN("peer", connection_peer(exchange->connection, peer)));
+	decide(callback_of(exchange), result, 0);
 	connection_refuse(exchange->connection, 401, "unauthorized", "the signature does not match", NULL);
 }
+
+/* --- its way ----------------------------------------------------------------------------------------------------- */
 
 /* The signature decides what is authentic. Another type may be a proxy's doing, or news of the provider: it is told,
  * and the body is read as what it is. */
@@ -63,7 +156,9 @@ static void tell_type(const struct callback *callback)
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
 	struct callback *callback = callback_of(exchange);
+	callback->result = CALLBACK_UNDECIDED;
 	if (request->body == HTTP_BODY_NONE) {
+		decide(callback, CALLBACK_LENGTH_REQUIRED, 0);
 		exchange->keep_alive = false; /* there may be a body all the same */
 		connection_refuse(exchange->connection, 411, "length_required", "a callback has a Content-Length or is chunked",
 						  NULL);
@@ -71,6 +166,7 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	}
 	/* never inflated: the signature is over the bytes as they came */
 	if (http_field(request, "content-encoding").data) {
+		decide(callback, CALLBACK_ENCODED, 0);
 		connection_refuse(exchange->connection, 415, "unsupported", "a callback has no Content-Encoding", NULL);
 		return;
 	}
@@ -85,13 +181,17 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	note_type(callback, http_field(request, "content-type"));
 	exchange->max_body = exchange->source->config->max_body_bytes;
 	if (callback->signature.failed || callback->query.failed)
-		refuse_unavailable(exchange, "out of memory");
+		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, ENOMEM, "out of memory");
 }
 
 /* Raw to verified. True if it is; else it has been answered. */
 static bool verify(struct exchange *exchange, struct span body)
 {
-	static struct log_limit limits[SIGNATURE_E_MISMATCH + 1];
+	static const enum callback_result results[] = {
+		[SIGNATURE_E_MISSING] = CALLBACK_SIGNATURE_MISSING,
+		[SIGNATURE_E_TOO_MANY] = CALLBACK_SIGNATURE_TOO_MANY,
+		[SIGNATURE_E_MISMATCH] = CALLBACK_SIGNATURE_MISMATCH,
+	};
 	struct callback *callback = callback_of(exchange);
 	struct span header = callback->has_signature
 							 ? span_of(callback->signature.data ? callback->signature.data : "", callback->signature.n)
@@ -101,28 +201,27 @@ static bool verify(struct exchange *exchange, struct span body)
 		tell_type(callback);
 		return true;
 	}
-	if (r < 0) {
-		log_error_limited("cannot compute signatures", LOG_ERRNO(r));
-		refuse_unavailable(exchange, "signatures cannot be checked now");
-	} else {
-		counter_add(&exchange->reactor->gateway->counters.callbacks_refused_signature, 1);
-		refuse_unverified(exchange, &limits[r], "signature", signature_outcome_name((enum signature_outcome)r));
-	}
+	if (r < 0)
+		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, r, "signatures cannot be checked now");
+	else
+		refuse_unverified(exchange, results[r]);
 	return false;
 }
 
 static bool read_tags(struct exchange *exchange, struct tag_list *ret_tags)
 {
-	static struct log_limit limits[TAGS_E_SIGNATURE + 1];
+	static const enum callback_result results[] = {
+		[TAGS_E_MALFORMED] = CALLBACK_TAGS_MALFORMED,
+		[TAGS_E_UNSIGNED] = CALLBACK_TAGS_UNSIGNED,
+		[TAGS_E_SIGNATURE] = CALLBACK_TAGS_SIGNATURE,
+	};
 	int r = tag_checker_read(exchange->source->tags, buffer_span(&callback_of(exchange)->query), ret_tags);
 	if (r == TAGS_OK)
 		return true;
-	if (r < 0) {
-		refuse_unavailable(exchange, "out of memory");
-	} else {
-		counter_add(&exchange->reactor->gateway->counters.callbacks_refused_tags, 1);
-		refuse_unverified(exchange, &limits[r], "tags", tags_outcome_name((enum tags_outcome)r));
-	}
+	if (r < 0)
+		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, r, "out of memory");
+	else
+		refuse_unverified(exchange, results[r]);
 	return false;
 }
 
@@ -136,11 +235,10 @@ static bool parse(struct exchange *exchange, struct span body, const struct tag_
 		.tags = tags->tags,
 		.n_tags = tags->n,
 	};
-	if (callback_to_event(&origin, body, &callback->append.event) < 0) {
-		refuse_unavailable(exchange, "out of memory");
-		return false;
-	}
-	return true;
+	int r = callback_to_event(&origin, body, &callback->append.event);
+	if (r < 0)
+		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, r, "out of memory");
+	return r == 0;
 }
 
 /* Event to journal. The answer waits for the commit, but not longer than the provider does. */
@@ -154,8 +252,8 @@ static void append(struct exchange *exchange)
 	int r = store_append(gateway->store, &callback->append);
 	if (r < 0) {
 		exchange->is_held = false;
-		log_warning_limited("callbacks are answered 503: the journal takes no more", LOG_ERRNO(r));
-		refuse_unavailable(exchange, "the journal takes no more now");
+		refuse_unavailable(exchange, r == -ESHUTDOWN ? CALLBACK_STOPPING : CALLBACK_QUEUE_FULL, r,
+						   "the journal takes no more now");
 		return;
 	}
 	connection_set_deadline(exchange->connection, gateway->config->limits.answer_timeout_ms);
@@ -164,6 +262,8 @@ static void append(struct exchange *exchange)
 static void finish(struct exchange *exchange, struct span body)
 {
 	CLEANUP(tag_list_finish) struct tag_list tags = { .n = 0 };
+	callback_of(exchange)->n_bytes = body.n;
+	callback_of(exchange)->received_ns = clock_monotonic_ns();
 	if (verify(exchange, body) && read_tags(exchange, &tags) && parse(exchange, body, &tags))
 		append(exchange);
 }
@@ -171,13 +271,28 @@ static void finish(struct exchange *exchange, struct span body)
 /* It may become durable yet: then the provider sends a duplicate, and nothing is lost. */
 static void expire(struct exchange *exchange)
 {
-	log_warning_limited("callbacks are answered 503: the disk is too slow");
-	refuse_unavailable(exchange, "the journal is too slow now");
+	refuse_unavailable(exchange, CALLBACK_TOO_SLOW, 0, "the journal is too slow now");
+}
+
+static void refused(struct exchange *exchange, int status)
+{
+	static const struct {
+		int status;
+		enum callback_result result;
+	} results[] = { { 400, CALLBACK_BODY_BAD }, { 408, CALLBACK_BODY_TIMEOUT }, { 413, CALLBACK_TOO_LARGE } };
+	enum callback_result result = CALLBACK_NO_MEMORY;
+	for (size_t i = 0; i < ARRAY_LENGTH(results); i++)
+		if (results[i].status == status)
+			result = results[i].result;
+	callback_of(exchange)->n_bytes = exchange->body.n;
+	decide(callback_of(exchange), result, 0);
 }
 
 static void release(struct exchange *exchange)
 {
 	struct callback *callback = callback_of(exchange);
+	if (callback->result == CALLBACK_UNDECIDED)
+		decide(callback, CALLBACK_ABANDONED, 0);
 	event_unref(callback->append.event);
 	buffer_finish(&callback->signature);
 	buffer_finish(&callback->query);
@@ -190,38 +305,57 @@ const struct endpoint ingest_endpoint = {
 	.begin = begin,
 	.finish = finish,
 	.expire = expire,
+	.refused = refused,
 	.release = release,
 };
 
-/* The provider will not send it again: somebody has to look at it. */
-static void tell_malformed(const struct event *event)
+static enum callback_result result_of_malformed(struct span reason)
 {
-	log_warning_limited("callback cannot be read: kept, and not pushed", LOG_SPAN("reason", event->malformed),
-						LOG_SPAN("source", event->source), LOG_NUMBER("bytes", event->body.n));
+	enum callback_result result = CALLBACK_EMPTY;
+	while (result < CALLBACK_NULL_IN_KEY && !span_equal(reason, span_text(callback_reason(result))))
+		result++;
+	return result;
 }
 
-static void count(struct counters *counters, const struct ingest_result *result)
+static enum callback_result result_of(const struct ingest_result *result)
 {
-	if (result->status == COMMIT_DUPLICATE) {
-		counter_add(&counters->callbacks_duplicate, 1);
-	} else if (result->append->event->kind == EVENT_MALFORMED) {
-		counter_add(&counters->callbacks_malformed, 1);
-		tell_malformed(result->append->event);
+	if (result->status == COMMIT_DUPLICATE)
+		return CALLBACK_DUPLICATE;
+	const struct event *event = result->append->event;
+	return event->kind == EVENT_MALFORMED ? result_of_malformed(event->malformed) : CALLBACK_STORED;
+}
+
+/* It is durable. One that has been answered 503 meanwhile was counted as that. */
+static void count_kept(struct reactor *reactor, struct callback *callback, const struct ingest_result *result,
+					   uint64_t durable_ns)
+{
+	bool is_late = callback->result != CALLBACK_UNDECIDED;
+	enum callback_result kept = result_of(result);
+	histogram_add(&reactor->counters.durable, durable_ns - callback->received_ns);
+	if (is_late) {
+		reactor->counters.callbacks_late++;
 	} else {
-		counter_add(&counters->callbacks_stored, 1);
+		callback->result = kept;
+		callback->exchange.source->counters.n[kept]++;
 	}
+	if (result->status == COMMIT_STORED)
+		callback->exchange.source->counters.n_bytes += callback->n_bytes;
+	log_kept(callback, is_late ? "late" : callback_outcome(kept), callback_reason(kept), result->sequence, durable_ns);
 }
 
-void ingest_settle(struct reactor *reactor, const struct ingest_result *result)
+void ingest_settle(struct reactor *reactor, const struct ingest_result *result, uint64_t durable_ns)
 {
 	struct exchange *exchange = result->append->owner;
+	struct callback *callback = callback_of(exchange);
 	exchange->is_held = false;
 	if (result->status != COMMIT_FAILED)
-		count(&reactor->gateway->counters, result);
+		count_kept(reactor, callback, result, durable_ns);
+	else if (callback->result == CALLBACK_UNDECIDED)
+		decide(callback, CALLBACK_NOT_WRITTEN, result->error);
 	if (!exchange->connection)
 		exchange_free(exchange); /* the peer is gone or has been answered 503 */
 	else if (result->status == COMMIT_FAILED)
-		refuse_unavailable(exchange, "the journal cannot be written now");
+		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be written now", RETRY_AFTER);
 	else
 		connection_answer(exchange->connection, &(struct answer){ .status = 200 });
 }

@@ -16,8 +16,10 @@ extern const struct endpoint ingest_endpoint;
 struct ingest_result {
 	struct append *append;
 	enum commit_status status;
+	uint64_t sequence;
 	int error;
 };
-void ingest_settle(struct reactor *reactor, const struct ingest_result *result);
+/* durable_ns: when the commit ended, monotonic. */
+void ingest_settle(struct reactor *reactor, const struct ingest_result *result, uint64_t durable_ns);
 
 #endif

@@ -18,8 +18,9 @@ struct limits_entry {
 struct limits {
 	pthread_mutex_t lock;
 	uint64_t max_connections, max_per_address;
-	uint64_t n;                   /* {lock} */
-	struct limits_entry *entries; /* {lock} */
+	uint64_t n;                    /* {lock} */
+	struct limits_entry *entries;  /* {lock} */
+	struct limits_refused refused; /* {lock} */
 };
 
 int limits_create(uint64_t max_connections, uint64_t max_per_address, struct limits **ret_limits)
@@ -73,7 +74,21 @@ static struct limits_entry *get_entry(struct limits *limits, const uint8_t *key)
 	return entry;
 }
 
-int limits_enter(struct limits *limits, const struct sockaddr *address, struct limits_entry **ret_entry,
+/* One that is over both is told, and counted, for the overall limit. */
+static const char *find_limit(struct limits *limits, const struct limits_entry *entry)
+{
+	if (limits->n > limits->max_connections) {
+		limits->refused.n_overall++;
+		return "too many connections (limits.connections)";
+	}
+	if (entry && entry->n > limits->max_per_address) {
+		limits->refused.n_by_address++;
+		return "too many connections from one address (limits.connections_per_address)";
+	}
+	return NULL;
+}
+
+int limits_enter(struct limits *limits, const struct sockaddr *address, bool is_exempt, struct limits_entry **ret_entry,
 				 const char **ret_limit)
 {
 	uint8_t key[KEY_BYTES];
@@ -84,10 +99,10 @@ int limits_enter(struct limits *limits, const struct sockaddr *address, struct l
 	if (has_key)
 		entry = get_entry(limits, key);
 	if (!has_key || entry) {
-		if (entry && ++entry->n > limits->max_per_address)
-			limit = "too many connections from one address (limits.connections_per_address)";
-		if (++limits->n > limits->max_connections)
-			limit = "too many connections (limits.connections)";
+		limits->n++;
+		if (entry)
+			entry->n++;
+		limit = is_exempt ? NULL : find_limit(limits, entry);
 	}
 	(void)pthread_mutex_unlock(&limits->lock);
 	if (has_key && !entry)
@@ -105,6 +120,13 @@ void limits_leave(struct limits *limits, struct limits_entry *entry)
 		HASH_DEL(limits->entries, entry);
 		free(entry);
 	}
+	(void)pthread_mutex_unlock(&limits->lock);
+}
+
+void limits_get_refused(struct limits *limits, struct limits_refused *ret_refused)
+{
+	(void)pthread_mutex_lock(&limits->lock);
+	*ret_refused = limits->refused;
 	(void)pthread_mutex_unlock(&limits->lock);
 }
 

@@ -17,11 +17,17 @@ int limits_create(uint64_t max_connections, uint64_t max_per_address, struct lim
 void limits_destroy(struct limits *limits);
 CLEANUP_DEFINE(struct limits, limits_destroy)
 
-/* Counts one more. *ret_limit is a sentence that names the limit that it is over, NULL if it is within all (it is
- * counted either way). 0, or -ENOMEM: nothing was counted. limits_leave() gives it back. */
-int limits_enter(struct limits *limits, const struct sockaddr *address, struct limits_entry **ret_entry,
+/* Counts one more. *ret_limit is a sentence that names the limit that it is over, NULL if it is within all or exempt
+ * (it is counted in any case). 0, or -ENOMEM: nothing was counted. limits_leave() gives it back. */
+int limits_enter(struct limits *limits, const struct sockaddr *address, bool is_exempt, struct limits_entry **ret_entry,
 				 const char **ret_limit) MUST_USE;
 void limits_leave(struct limits *limits, struct limits_entry *entry);
 size_t limits_count(struct limits *limits);
+
+/* How many were over which limit, since the beginning. */
+struct limits_refused {
+	uint64_t n_overall, n_by_address;
+};
+void limits_get_refused(struct limits *limits, struct limits_refused *ret_refused);
 
 #endif

@@ -74,10 +74,8 @@ static int read_journal(void *context, const struct hub_read *read)
 static void on_sweep(uv_idle_t *sweeper)
 {
 	struct reactor *reactor = sweeper->data;
-	uint64_t before = hub_delivered(reactor->hub);
 	if (!hub_sweep(reactor->hub, WRITES_A_SLICE))
 		(void)uv_idle_stop(sweeper);
-	counter_add(&reactor->gateway->counters.frames_delivered, hub_delivered(reactor->hub) - before);
 }
 
 void reactor_sweep(struct reactor *reactor)
@@ -224,6 +222,7 @@ int reactor_start(struct reactor *reactor)
 	if (r)
 		return -r;
 	reactor->has_thread = true;
+	(void)pthread_setname_np(reactor->thread, "reactor");
 	return 0;
 }
 

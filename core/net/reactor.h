@@ -30,6 +30,7 @@ struct source {
 	const struct scheme *scheme;
 	struct verifier *verifier;
 	struct tag_checker *tags;
+	struct callback_counters counters;
 };
 
 struct connection;
@@ -39,6 +40,7 @@ struct reactor {
 	struct transport *transport;
 	struct hub *hub;
 	struct source *sources; /* by index in the configuration */
+	struct counters counters;
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_idle_t sweeper; /* runs while the hub has more to deliver */

@@ -24,7 +24,6 @@ static void refuse_limit(struct exchange *exchange, const struct http_request *r
 {
 	(void)request;
 	exchange->keep_alive = false;
-	counter_add(&exchange->reactor->gateway->counters.connections_refused, 1);
 	connection_refuse(exchange->connection, 503, "limit", exchange->connection->limit, "Retry-After: 5\r\n");
 }
 

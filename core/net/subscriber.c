@@ -67,7 +67,7 @@ static void on_stalled_due(struct subscriber *subscriber)
 	}
 	/* 4001; but it takes no byte, so it cannot be told */
 	char peer[CONNECTION_PEER_SIZE];
-	counter_add(&subscriber->connection->reactor->gateway->counters.subscribers_stalled, 1);
+	subscriber->connection->reactor->counters.subscribers_stalled++;
 	log_info_limited("subscriber stalled", LOG_SPAN("peer", connection_peer(subscriber->connection, peer)));
 	link_close(&subscriber->connection->link);
 }
@@ -471,7 +471,10 @@ struct subscriber *subscriber_create(struct exchange *exchange, enum subscriber_
 	subscriber->allowance_at_ns = clock_monotonic_ns();
 	subscriber->from_url = from_url;
 	subscriber->due_ns[DUE_PING] = ns_from_now(settings(subscriber)->ping_ms);
-	counter_add(&connection->reactor->gateway->counters.subscribers_connected, 1);
+	if (kind == SUBSCRIBER_WEBSOCKET)
+		connection->reactor->counters.websockets_came++;
+	else
+		connection->reactor->counters.streams_came++;
 	if (grant)
 		subscriber_set_grant(subscriber, grant);
 	else

@@ -13,7 +13,7 @@
 #include "wire/message.h"
 #include "wire/websocket.h"
 
-enum subscriber_kind { SUBSCRIBER_WEBSOCKET, SUBSCRIBER_STREAM };
+enum subscriber_kind { SUBSCRIBER_WEBSOCKET, SUBSCRIBER_STREAM, SUBSCRIBER_KINDS };
 
 /* What may become due, in nanoseconds of the monotonic clock; 0: not. */
 enum subscriber_due {

@@ -169,7 +169,7 @@ static int take_all(struct journal *journal, struct commit_item *items, size_t n
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = take(journal, &items[i], next);
-	if (r == 0 && (next->head != journal->state.head || !journal->is_marked))
+	if (r == 0 && (next->head != journal->state.head || !journal->is_marked || n == 0))
 		r = journal_write_state(journal, next);
 	return r;
 }

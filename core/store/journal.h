@@ -63,6 +63,9 @@ struct journal {
 	_Atomic uint64_t head, oldest;      /* any thread */
 	/* Any thread: a segment of the index that a reader found missing or damaged, plus one; 0 if none. */
 	_Atomic uint64_t damaged_segment;
+	_Atomic uint64_t n_damaged;             /* any thread: events that readers left out */
+	_Atomic uint64_t n_bytes, n_free_bytes; /* any thread: of the file, as of the last step */
+	int64_t page_bytes;
 	bool is_ready;   /* the log is known to hold nothing but what is durable */
 	bool is_marked;  /* as open, in the file */
 	bool is_broken;  /* until a restart */
@@ -83,7 +86,8 @@ CLEANUP_DEFINE(struct journal, journal_close)
 
 /* Fills the table of duplicates from the newest events. It may take a second or two: before the first commit. */
 void journal_remember(struct journal *journal);
-/* Stores a batch (1..JOURNAL_MAX_BATCH) and gives every item its status, sequence and error. 0, or what failed. */
+/* Stores a batch (0..JOURNAL_MAX_BATCH) and gives every item its status, sequence and error. 0, or what failed. An
+ * empty one finds out whether the journal can be written. */
 int journal_commit(struct journal *journal, struct commit_item *items, size_t n) MUST_USE;
 
 /* A transaction: begin, and if that went well, end with the outcome of what was done in between. A positive outcome

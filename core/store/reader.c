@@ -130,6 +130,7 @@ static int look_at(struct scan *scan, uint64_t sequence)
 	/* sequences have no holes but where retention has been */
 	if (r == -EBADMSG || (r == -ENOENT && sequence >= atomic_load(&scan->reader->journal->oldest))) {
 		scan->n_damaged++;
+		(void)atomic_fetch_add(&scan->reader->journal->n_damaged, 1);
 		log_error_limited("a damaged event is left out", LOG_NUMBER("sequence", sequence));
 	}
 	if (r == -EBADMSG || r == -ENOENT)

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <time.h>
 
+/* How often the writer looks whether a journal that could not be written can be written again. */
+#define PROBE_NS (1ull * MS_PER_S * NS_PER_MS)
 /* What a waiting event costs besides its body. */
 #define EVENT_OVERHEAD_BYTES 512
 
@@ -24,13 +26,15 @@ struct store {
 	pthread_mutex_t write_lock;
 	pthread_cond_t write_wake;
 	struct append *appends, **appends_end;       /* {write_lock} */
-	struct store_status status;                  /* {write_lock} but head and oldest */
+	struct store_status status;                  /* {write_lock} but what the journal itself counts */
+	uint64_t writer_since_ns;                    /* {write_lock}: busy since then; 0 if it is not */
 	bool is_closing;                             /* {write_lock} */
 	struct commit_item items[JOURNAL_MAX_BATCH]; /* the writer's */
 
 	pthread_mutex_t read_lock;
 	pthread_cond_t read_wake;
 	struct store_read *reads, **reads_end; /* {read_lock} */
+	uint64_t reader_since_ns;              /* {read_lock}: as writer_since_ns */
 	bool is_reader_closing;                /* {read_lock} */
 };
 
@@ -59,12 +63,16 @@ static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n)
 {
 	size_t n = 0;
 	(void)pthread_mutex_lock(&store->write_lock);
-	if (!store->appends && !store->is_closing && ns > 0)
+	if (!store->appends && !store->is_closing && ns > 0) {
+		store->writer_since_ns = 0;
 		wait_for_appends(store, ns);
+	}
+	store->writer_since_ns = clock_monotonic_ns();
 	while (store->appends && n < JOURNAL_MAX_BATCH) {
 		struct append *append = store->appends;
 		store->appends = append->next;
 		store->status.queue_bytes -= queue_cost(append->event);
+		store->status.n_queued--;
 		/* the caller's memory may go as soon as it is answered; the batch needs the event a little longer */
 		store->items[n++] = (struct commit_item){ .append = append, .event = event_ref(append->event) };
 	}
@@ -81,7 +89,8 @@ static void count(struct store *store, size_t n, int error)
 	struct store_status *status = &store->status;
 	(void)pthread_mutex_lock(&store->write_lock);
 	status->last_error = error;
-	status->n_commits += error == 0;
+	status->n_commits += n && error == 0;
+	status->n_failed_commits += n && error != 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct commit_item *item = &store->items[i];
 		status->n_failed += item->status == COMMIT_FAILED;
@@ -92,15 +101,18 @@ static void count(struct store *store, size_t n, int error)
 	(void)pthread_mutex_unlock(&store->write_lock);
 }
 
-static void commit(struct store *store, size_t n)
+/* What the last commit came to. */
+static int commit(struct store *store, size_t n)
 {
 	int r = journal_commit(store->journal, store->items, n);
 	if (r < 0)
 		log_error_limited("the journal cannot be written", LOG_TEXT("path", store->options.path), LOG_ERRNO(r));
 	count(store, n, r);
-	store->options.on_commit(store->options.context, &(struct commit){ store->items, n, store_head(store) });
+	if (n)
+		store->options.on_commit(store->options.context, &(struct commit){ store->items, n, store_head(store) });
 	for (size_t i = 0; i < n; i++)
 		event_unref(store->items[i].event);
+	return r;
 }
 
 static void *write_loop(void *argument)
@@ -108,11 +120,14 @@ static void *write_loop(void *argument)
 	struct store *store = argument;
 	size_t n;
 	uint64_t rest_ns = 0;
+	int error = store->journal->is_ready ? 0 : -EIO;
 	journal_remember(store->journal);
 	while (take_batch(store, rest_ns, &n)) {
-		if (n)
-			commit(store, n);
+		if (n || error)
+			error = commit(store, n);
 		rest_ns = upkeep_step(store->journal);
+		if (error && rest_ns > PROBE_NS)
+			rest_ns = PROBE_NS;
 	}
 	return NULL;
 }
@@ -123,9 +138,12 @@ static void *write_loop(void *argument)
 static struct store_read *take_read(struct store *store)
 {
 	(void)pthread_mutex_lock(&store->read_lock);
-	while (!store->reads && !store->is_reader_closing)
+	while (!store->reads && !store->is_reader_closing) {
+		store->reader_since_ns = 0;
 		(void)pthread_cond_wait(&store->read_wake, &store->read_lock);
+	}
 	struct store_read *read = store->reads;
+	store->reader_since_ns = clock_monotonic_ns();
 	if (read)
 		store->reads = read->next;
 	if (!store->reads)
@@ -179,10 +197,12 @@ int store_open(const struct store_options *options, struct store **ret_store, ch
 	if (r < 0)
 		return r;
 	store->has_reader = true;
+	(void)pthread_setname_np(store->reader_thread, "reader");
 	r = -pthread_create(&store->writer_thread, NULL, write_loop, store);
 	if (r < 0)
 		return r;
 	store->has_writer = true;
+	(void)pthread_setname_np(store->writer_thread, "writer");
 	*ret_store = STEAL(store);
 	return 0;
 }
@@ -227,6 +247,9 @@ int store_append(struct store *store, struct append *append)
 		r = -ENOBUFS;
 	} else {
 		store->status.queue_bytes += cost;
+		store->status.n_queued++;
+		if (!store->writer_since_ns)
+			store->writer_since_ns = clock_monotonic_ns();
 		*store->appends_end = append;
 		store->appends_end = &append->next;
 		(void)pthread_cond_signal(&store->write_wake);
@@ -243,6 +266,8 @@ int store_read(struct store *store, struct store_read *read)
 	if (store->is_reader_closing) {
 		r = -ESHUTDOWN;
 	} else {
+		if (!store->reader_since_ns)
+			store->reader_since_ns = clock_monotonic_ns();
 		*store->reads_end = read;
 		store->reads_end = &read->next;
 		(void)pthread_cond_signal(&store->read_wake);
@@ -261,11 +286,24 @@ uint64_t store_head(const struct store *store)
 	return atomic_load(&store->journal->head);
 }
 
+static uint64_t busy_ns(uint64_t since_ns)
+{
+	return since_ns ? clock_monotonic_ns() - since_ns : 0;
+}
+
 void store_get_status(struct store *store, struct store_status *ret_status)
 {
+	const struct journal *journal = store->journal;
 	(void)pthread_mutex_lock(&store->write_lock);
 	*ret_status = store->status;
+	ret_status->writer_busy_ns = busy_ns(store->writer_since_ns);
 	(void)pthread_mutex_unlock(&store->write_lock);
-	ret_status->head = atomic_load(&store->journal->head);
-	ret_status->oldest = atomic_load(&store->journal->oldest);
+	(void)pthread_mutex_lock(&store->read_lock);
+	ret_status->reader_busy_ns = busy_ns(store->reader_since_ns);
+	(void)pthread_mutex_unlock(&store->read_lock);
+	ret_status->head = atomic_load(&journal->head);
+	ret_status->oldest = atomic_load(&journal->oldest);
+	ret_status->n_bytes = atomic_load(&journal->n_bytes);
+	ret_status->n_free_bytes = atomic_load(&journal->n_free_bytes);
+	ret_status->n_damaged = atomic_load(&journal->n_damaged);
 }

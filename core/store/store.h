@@ -85,9 +85,13 @@ uint64_t store_head(const struct store *store);
 struct store_status {
 	uint64_t head;   /* newest durable sequence */
 	uint64_t oldest; /* oldest one still kept; head + 1 if there is none */
-	uint64_t n_appended, n_duplicates, n_failed, n_commits, n_malformed;
-	uint64_t queue_bytes;
-	int last_error; /* of the last commit; 0 if it was durable */
+	uint64_t n_appended, n_duplicates, n_failed, n_commits, n_failed_commits, n_malformed;
+	uint64_t n_queued, queue_bytes;
+	uint64_t n_bytes, n_free_bytes; /* of the file */
+	uint64_t n_damaged;             /* events left out by readers */
+	/* For how long the thread has been at the same thing, or has not taken what waits; 0 if it has nothing to do. */
+	uint64_t writer_busy_ns, reader_busy_ns;
+	int last_error; /* of the last commit; 0 if it was durable. While it is not, the writer tries by itself */
 };
 void store_get_status(struct store *store, struct store_status *ret_status);
 

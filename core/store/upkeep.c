@@ -103,17 +103,19 @@ static int write_segment(struct journal *journal, uint64_t segment)
 
 /* --- retention ---------------------------------------------------------------------------------------------------- */
 
-static int used_bytes(struct journal *journal, uint64_t *ret_bytes)
+static int measure(struct journal *journal)
 {
-	int64_t n_pages, n_free, page_bytes;
+	int64_t n_pages, n_free;
 	int r = sqlite_step_number(journal->statements[STATEMENT_N_PAGES], &n_pages);
 	if (r == 0)
 		r = sqlite_step_number(journal->statements[STATEMENT_N_FREE_PAGES], &n_free);
-	if (r == 0)
-		r = sqlite_ask(journal->db, "PRAGMA page_size", &page_bytes);
-	if (r == 0)
-		*ret_bytes = (uint64_t)((n_pages - n_free) * page_bytes);
-	return r;
+	if (r == 0 && !journal->page_bytes)
+		r = sqlite_ask(journal->db, "PRAGMA page_size", &journal->page_bytes);
+	if (r < 0)
+		return r;
+	atomic_store(&journal->n_bytes, (uint64_t)(n_pages * journal->page_bytes));
+	atomic_store(&journal->n_free_bytes, (uint64_t)(n_free * journal->page_bytes));
+	return 0;
 }
 
 /* The newest of the oldest events that is too old; 0 if none is. */
@@ -139,12 +141,12 @@ static int find_expired(struct journal *journal, uint64_t *ret_sequence)
 /* Up to where to purge in this step; 0 if everything may stay. */
 static int find_purge(struct journal *journal, uint64_t *ret_sequence)
 {
-	uint64_t bytes, oldest = atomic_load(&journal->oldest), head = journal->state.head;
+	uint64_t oldest = atomic_load(&journal->oldest), head = journal->state.head;
 	int r = find_expired(journal, ret_sequence);
 	if (r < 0 || *ret_sequence || journal->upkeep.retention_bytes == 0 || oldest > head)
 		return r;
-	r = used_bytes(journal, &bytes);
-	if (r == 0 && bytes > journal->upkeep.retention_bytes)
+	uint64_t bytes = atomic_load(&journal->n_bytes) - atomic_load(&journal->n_free_bytes);
+	if (bytes > journal->upkeep.retention_bytes)
 		*ret_sequence = oldest + PURGE_EVENTS - 1 < head ? oldest + PURGE_EVENTS - 1 : head;
 	return r;
 }
@@ -211,6 +213,9 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 	struct upkeep *upkeep = &journal->upkeep;
 	uint64_t segment;
 	*ret_has_more = true;
+	int r = measure(journal);
+	if (r < 0)
+		return r;
 	if (journal->n_wal_pages >= CHECKPOINT_PAGES)
 		return checkpoint(journal);
 	if (has_segment(journal, &segment))
@@ -218,7 +223,7 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 	*ret_has_more = false;
 	if (now < upkeep->next_retention_ns)
 		return 0;
-	int r = retain(journal, ret_has_more);
+	r = retain(journal, ret_has_more);
 	if (r == 0 && !*ret_has_more)
 		upkeep->next_retention_ns = now + retention_interval(journal);
 	return r;

@@ -31,6 +31,7 @@ import uuid
 
 import jwt
 
+import exposition
 from clients import PATIENCE, EventStream, RawConnection, Response, Subscriber
 
 SECRET = "CRN_canary-source-secret-0123456789abcdef"
@@ -161,10 +162,12 @@ class Gateway:
 
     def start(self):
         self._spawn()
-        self.wait_for_line(r" info ready")
+        self.wait_for_line(r" info ready|\"message\":\"ready\"")
         for line in self.lines:
             if " info listening " in line:
                 self.listeners.append(dict(field.split("=", 1) for field in line.split() if "=" in field))
+            elif '"message":"listening"' in line:
+                self.listeners.append(json.loads(line[line.index("{") :]))
         return self
 
     def start_refused(self, code=EX_CONFIG):
@@ -322,10 +325,18 @@ class Gateway:
         self.deliver(body)
         assert subscriber.event()["callback"] == json.loads(body)
 
-    def metric(self, name):
-        """The value of belfry_NAME_total; the gateway needs an admin listener."""
-        text = self.request("GET", "/metrics", serves="admin").body.decode()
-        return int(re.search(rf"^belfry_{name}_total (\d+)$", text, re.MULTILINE)[1])
+    def metrics(self):
+        """All metrics, by name; the gateway needs an admin listener."""
+        answer = self.request("GET", "/metrics", serves="admin")
+        assert answer.status == 200, answer
+        text = answer.body.decode()
+        for canary in self.canaries:
+            assert canary not in text, f"/metrics has the secret {canary!r}"
+        return exposition.parse(text)
+
+    def metric(self, name, **labels):
+        """The value of belfry_NAME, added up over the samples that have these labels."""
+        return self.metrics()[f"belfry_{name}"].sum(**labels)
 
     def raw(self, serves="sources"):
         return RawConnection(socket.create_connection(self.address(serves), PATIENCE))

@@ -97,9 +97,9 @@ def test_malformed_bodies_are_kept_with_the_reason_and_told():
     with Gateway({"admin": {"address": "127.0.0.1:0"}}) as gateway:
         for body in (case[1] for case in MALFORMED):
             gateway.deliver(body)
-        assert gateway.metric("callbacks_malformed") == len(MALFORMED)
-        assert gateway.metric("callbacks_stored") == 0
-        assert "reason=empty" in gateway.wait_for_line(r" warning callback cannot be read: kept, and not pushed ")
+        assert gateway.metric("callbacks_total", outcome="malformed") == len(MALFORMED)
+        assert gateway.metric("callbacks_total", outcome="stored") == 0
+        assert "reason=empty" in gateway.wait_for_line(r" warning callback outcome=malformed ")
         assert gateway.events("?after=earliest")["events"] == []
         gateway.stop()
         with contextlib.closing(sqlite3.connect(f"file:{gateway.journal}?mode=ro", uri=True)) as journal:
@@ -543,9 +543,9 @@ def test_nothing_is_ever_inflated(gateway):
         answer = gateway.post(bomb, headers={SIGNATURE: sign(signed), "Content-Encoding": "gzip"})
         assert answer.status == 415
     assert gateway.post(bomb, headers={SIGNATURE: sign(plain)}).status == 401
-    malformed = gateway.metric("callbacks_malformed")
+    malformed = gateway.metric("callbacks_total", outcome="malformed")
     gateway.deliver(bomb)
-    assert gateway.metric("callbacks_malformed") == malformed + 1
+    assert gateway.metric("callbacks_total", outcome="malformed") == malformed + 1
 
 
 @pytest.mark.parametrize("host_lines", [[], ["Host: a", "Host: b"]])
@@ -647,7 +647,7 @@ def test_who_it_comes_from_is_the_sockets_word():
         for i, name in enumerate(spoofed):
             value = f"for=192.0.2.{i}" if name == "Forwarded" else f"192.0.2.{i}"
             assert gateway.post(callback(), headers={SIGNATURE: "x", name: value}).status == 401
-        assert " peer=127.0.0.1:" in gateway.wait_for_line("callback refused")
+        assert " peer=127.0.0.1:" in gateway.wait_for_line(" warning callback outcome=refused ")
         assert "192.0.2." not in gateway.log()
         held = [gateway.raw() for _ in range(10)]
         with gateway.raw() as one_more:

@@ -2,6 +2,7 @@
 /* What everything stands on: spans, buffers, times as text, and a log that nobody can forge lines in. */
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/log.h"
 
 #include "unit.h"
@@ -333,6 +334,55 @@ static void test_clock_runs(void)
 	CU_ASSERT_TRUE(clock_wall_ms() > 1600000000000);
 }
 
+/* ---- histogram ---- */
+
+static void test_histogram_buckets(void)
+{
+	struct histogram h = { 0 };
+	static const struct {
+		uint64_t ns;
+		unsigned bucket;
+	} cases[] = {
+		{ 0, 0 },
+		{ 100000, 0 },
+		{ 100001, 1 },
+		{ 250000, 1 },
+		{ 1000000, 3 },
+		{ 1000001, 4 },
+		{ 5000000000, 14 },
+		{ 5000000001, HISTOGRAM_BUCKETS - 1 },
+		{ UINT64_MAX, HISTOGRAM_BUCKETS - 1 },
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		uint64_t before = h.n[cases[i].bucket];
+		histogram_add(&h, cases[i].ns);
+		CU_ASSERT_EQUAL(h.n[cases[i].bucket], before + 1);
+	}
+	CU_ASSERT_STRING_EQUAL(histogram_bound(0), "0.0001");
+	CU_ASSERT_STRING_EQUAL(histogram_bound(14), "5");
+	CU_ASSERT_STRING_EQUAL(histogram_bound(HISTOGRAM_BUCKETS - 1), "+Inf");
+}
+
+/* Each bound is written as the number that it is. */
+static void test_histogram_bounds(void)
+{
+#define X(ns, seconds) CU_ASSERT_EQUAL((uint64_t)(strtod(seconds, NULL) * 1e9 + 0.5), (uint64_t)ns);
+	HISTOGRAM_BOUNDS(X)
+#undef X
+}
+
+static void test_histogram_merges(void)
+{
+	struct histogram one = { 0 }, two = { 0 };
+	histogram_add(&one, 1);
+	histogram_add(&one, 300000);
+	histogram_add(&two, 2);
+	histogram_merge(&one, &two);
+	CU_ASSERT_EQUAL(one.n[0], 2);
+	CU_ASSERT_EQUAL(one.n[2], 1);
+	CU_ASSERT_EQUAL(one.sum_ns, 300003);
+}
+
 /* ---- log ---- */
 
 /* What is written to stderr between begin and end. */
@@ -586,7 +636,9 @@ UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "whatever goes in, JSON comes out", test_buffer_json },
 		  { "percent-encoding leaves only the unreserved", test_buffer_percent },
 		  { "times are RFC 3339, also the first and the last", test_clock_formats }, { "clocks run", test_clock_runs },
-		  { "a log line is key=value", test_log_lines },
+		  { "a histogram's value goes into the first bucket that it does not exceed", test_histogram_buckets },
+		  { "a histogram's bounds are what they say", test_histogram_bounds },
+		  { "histograms are added up", test_histogram_merges }, { "a log line is key=value", test_log_lines },
 		  { "values cannot forge lines, fields or colours", test_log_cannot_be_forged },
 		  { "long values are cut", test_log_cuts }, { "a log line is a JSON object", test_log_json },
 		  { "JSON: values cannot forge anything, and are ASCII", test_log_json_cannot_be_forged },

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/survey.h"
+
+/* A reactor that does not come to its inbox for so long hangs. */
+#define PATIENCE_MS 2000
+
+struct survey_note {
+	struct note note; /* first */
+	struct survey *survey;
+	struct report *report; /* NULL if only the answer counts */
+	bool is_back;
+};
+
+static struct survey *survey_of(struct exchange *exchange)
+{
+	return CONTAINER_OF(exchange, struct survey, exchange);
+}
+
+/* --- on the reactor that is asked --------------------------------------------------------------------------------- */
+
+static enum report_state state_of(const struct member *member)
+{
+	if (member->state == MEMBER_OUTSIDE)
+		return REPORT_IDLE;
+	return member->state == MEMBER_LIVE ? REPORT_LIVE : REPORT_BEHIND;
+}
+
+static void count_subscribers(const struct reactor *reactor, struct report *report)
+{
+	uint64_t head = hub_head(reactor->hub);
+	for (const struct connection *c = reactor->connections; c; c = c->next) {
+		if (!c->subscriber)
+			continue;
+		uint64_t position = hub_position(reactor->hub, &c->subscriber->member);
+		report->n_subscribers[c->subscriber->kind][state_of(&c->subscriber->member)]++;
+		if (head > position && head - position > report->lag)
+			report->lag = head - position;
+	}
+}
+
+static void fill_report(const struct reactor *reactor, struct report *report)
+{
+	report->counters = reactor->counters;
+	for (size_t i = 0; i < reactor->gateway->config->n_sources; i++)
+		report->sources[i] = reactor->sources[i].counters;
+	report->n_pending = reactor->n_pending;
+	report->n_delivered = hub_delivered(reactor->hub);
+	report->n_delivered_bytes = hub_delivered_bytes(reactor->hub);
+	report->n_ring_bytes = hub_ring_bytes(reactor->hub);
+	report->head = hub_head(reactor->hub);
+	count_subscribers(reactor, report);
+}
+
+/* --- on the one that asks ----------------------------------------------------------------------------------------- */
+
+static void on_back(struct reactor *reactor, struct note *note)
+{
+	struct survey_note *answer = CONTAINER_OF(note, struct survey_note, note);
+	struct survey *survey = answer->survey;
+	(void)reactor;
+	answer->is_back = true;
+	if (--survey->n_left)
+		return;
+	survey->exchange.is_held = false;
+	if (survey->exchange.connection)
+		survey->conclude(survey);
+	else
+		exchange_free(&survey->exchange);
+}
+
+static void on_asked(struct reactor *reactor, struct note *note)
+{
+	struct survey_note *question = CONTAINER_OF(note, struct survey_note, note);
+	if (question->report)
+		fill_report(reactor, question->report);
+	note->run = on_back;
+	reactor_post(question->survey->exchange.reactor, note);
+}
+
+static bool make_notes(struct survey *survey, const struct gateway *gateway)
+{
+	survey->n_notes = gateway->n_reactors;
+	survey->notes = calloc(survey->n_notes, sizeof *survey->notes);
+	survey->reports = calloc(survey->n_notes, sizeof *survey->reports);
+	if (!survey->notes || !survey->reports)
+		return false;
+	for (size_t i = 0; i < survey->n_notes; i++) {
+		struct report *report = survey->wants_reports ? &survey->reports[i] : NULL;
+		survey->notes[i] = (struct survey_note){ { .run = on_asked }, survey, report, false };
+		if (report && !(report->sources = calloc(gateway->config->n_sources, sizeof *report->sources)))
+			return false;
+	}
+	return true;
+}
+
+void survey_start(struct exchange *exchange, bool wants_reports, void (*conclude)(struct survey *survey))
+{
+	struct survey *survey = survey_of(exchange);
+	struct gateway *gateway = exchange->reactor->gateway;
+	survey->wants_reports = wants_reports;
+	survey->conclude = conclude;
+	if (!make_notes(survey, gateway)) {
+		connection_refuse(exchange->connection, 503, "unavailable", "out of memory", NULL);
+		return;
+	}
+	exchange->is_held = true;
+	survey->n_left = survey->n_notes;
+	connection_set_deadline(exchange->connection, PATIENCE_MS);
+	for (size_t i = 0; i < survey->n_notes; i++)
+		reactor_post(gateway->reactors[i], &survey->notes[i].note);
+}
+
+void survey_expire(struct exchange *exchange)
+{
+	const struct survey *survey = survey_of(exchange);
+	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+	buffer_add_text(&text, "does not respond: reactor");
+	for (size_t i = 0; i < survey->n_notes; i++)
+		if (!survey->notes[i].is_back)
+			buffer_add_printf(&text, " %zu", i);
+	buffer_add_char(&text, '\n');
+	connection_answer(
+		exchange->connection,
+		&(struct answer){ .status = 503, .content_type = "text/plain; charset=utf-8", .body = buffer_span(&text) });
+}
+
+void survey_release(struct exchange *exchange)
+{
+	struct survey *survey = survey_of(exchange);
+	for (size_t i = 0; survey->reports && i < survey->n_notes; i++)
+		free(survey->reports[i].sources);
+	free(survey->reports);
+	free(survey->notes);
+}
