@@ -116,10 +116,31 @@ static void set_due(struct hub *hub, struct interest *interest)
 	interest->n_due = interest->n_slots;
 }
 
-static void clear_pending(struct interest *interest, size_t n)
+static void publication_drop(struct publication *publication)
+{
+	if (--publication->n_left)
+		return;
+	batch_unref(publication->batch);
+	free(publication);
+}
+
+static const struct batch_entry *pending_entry(const struct interest_pending *pending)
+{
+	return &pending->publication->batch->entries[pending->entry];
+}
+
+static void finish_pending(struct hub *hub, const struct interest_pending *pending)
+{
+	if (--pending->publication->n_due[pending->entry])
+		return;
+	hub->options.finished(hub->options.context, pending_entry(pending)->event);
+	publication_drop(pending->publication);
+}
+
+static void clear_pending(struct hub *hub, struct interest *interest, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		batch_unref(interest->pending[i].batch);
+		finish_pending(hub, &interest->pending[i]);
 	interest->n_pending -= n;
 	if (interest->n_pending)
 		memmove(interest->pending, interest->pending + n, interest->n_pending * sizeof *interest->pending);
@@ -131,12 +152,12 @@ static void set_done(struct hub *hub, struct interest *interest)
 		interest->n_due = 0;
 		DL_DELETE(hub->due, interest);
 	}
-	clear_pending(interest, interest->n_pending);
+	clear_pending(hub, interest, interest->n_pending);
 }
 
 static uint64_t pending_sequence(const struct interest *interest, size_t i)
 {
-	return interest->pending[i].batch->entries[interest->pending[i].entry].sequence;
+	return pending_entry(&interest->pending[i])->sequence;
 }
 
 /* The first pending event that a slot with this cursor has not got. */
@@ -289,7 +310,7 @@ uint64_t hub_position(const struct hub *hub, const struct member *member)
 
 struct publishing {
 	struct hub *hub;
-	struct batch *batch;
+	struct publication *publication;
 	size_t entry;
 };
 
@@ -307,20 +328,36 @@ static int add_pending(void *context, struct interest *interest)
 		interest->max_pending = max;
 	}
 	interest->pending[interest->n_pending++] =
-		(struct interest_pending){ batch_ref(publishing->batch), publishing->entry, interest->visits };
+		(struct interest_pending){ publishing->publication, publishing->entry, interest->visits };
+	if (publishing->publication->n_due[publishing->entry]++ == 0)
+		publishing->publication->n_left++;
 	set_due(publishing->hub, interest);
 	return 0;
 }
 
-void hub_publish(struct hub *hub, struct batch *batch, uint64_t head)
+static int publish(struct hub *hub, struct batch *batch)
 {
-	struct publishing publishing = { .hub = hub, .batch = batch };
-	int r = batch ? ring_push(hub->ring, batch) : 0;
-	for (size_t i = 0; r == 0 && batch && i < batch->n; i++) {
+	struct publishing publishing = { .hub = hub };
+	int r = ring_push(hub->ring, batch);
+	if (r < 0)
+		return r;
+	publishing.publication = calloc(1, sizeof(struct publication) + batch->n * sizeof(size_t));
+	if (!publishing.publication)
+		return -ENOMEM;
+	publishing.publication->batch = batch_ref(batch);
+	publishing.publication->n_left = 1;
+	for (size_t i = 0; r == 0 && i < batch->n; i++) {
 		publishing.entry = i;
 		r = interest_index_match(hub->index, batch->entries[i].event, batch->entries[i].sequence, add_pending,
 								 &publishing);
 	}
+	publication_drop(publishing.publication);
+	return r;
+}
+
+void hub_publish(struct hub *hub, struct batch *batch, uint64_t head)
+{
+	int r = batch ? publish(hub, batch) : 0;
 	if (r < 0)
 		hub_miss(hub, head);
 	else if (head > hub->head)
@@ -352,8 +389,8 @@ static size_t gather_pending(struct hub *hub, const struct interest *interest, s
 {
 	hub_frames_clear(&hub->frames);
 	for (; from < interest->n_pending && hub->frames.n < HUB_MAX_FRAMES; from++) {
-		struct batch *batch = interest->pending[from].batch;
-		hub_frames_add(&hub->frames, batch, &batch->entries[interest->pending[from].entry]);
+		const struct interest_pending *pending = &interest->pending[from];
+		hub_frames_add(&hub->frames, pending->publication->batch, pending_entry(pending));
 	}
 	return from;
 }
@@ -377,13 +414,13 @@ static bool visit_slot(struct hub *hub, struct interest *interest, struct intere
 }
 
 /* Drops from the front what every slot has been visited for. */
-static void trim_pending(struct interest *interest)
+static void trim_pending(struct hub *hub, struct interest *interest)
 {
 	size_t n = 0;
 	while (n < interest->n_pending && interest->visits - interest->pending[n].added_at >= interest->n_slots)
 		n++;
 	if (n)
-		clear_pending(interest, n);
+		clear_pending(hub, interest, n);
 }
 
 static size_t sweep_interest(struct hub *hub, struct interest *interest, size_t max_visits)
@@ -401,9 +438,9 @@ static size_t sweep_interest(struct hub *hub, struct interest *interest, size_t 
 			DL_DELETE(hub->due, interest);
 	}
 	if (interest->n_due == 0)
-		clear_pending(interest, interest->n_pending);
+		clear_pending(hub, interest, interest->n_pending);
 	else
-		trim_pending(interest);
+		trim_pending(hub, interest);
 	return n;
 }
 

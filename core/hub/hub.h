@@ -83,6 +83,8 @@ struct hub_options {
 	void (*gap)(void *owner, uint64_t after, uint64_t resumed_at);
 	/* The journal cannot be read: the member is outside now, and its connection is to be closed. */
 	void (*fail)(void *owner);
+	/* The last live member that wants this event has been visited for it (or has left). Must not call the hub. */
+	void (*finished)(void *context, const struct event *event);
 	/* Asks the journal; the answer comes by hub_page(). One question at a time. 0 or negative errno. */
 	int (*read)(void *context, const struct hub_read *read);
 };

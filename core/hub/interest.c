@@ -169,8 +169,6 @@ static void interest_free(struct interest *interest)
 {
 	for (size_t i = 0; i < interest->n_filters; i++)
 		filter_finish(&interest->filters[i]);
-	for (size_t i = 0; i < interest->n_pending; i++)
-		batch_unref(interest->pending[i].batch);
 	free(interest->filters);
 	free(interest->pending);
 	free(interest->slots);

@@ -23,9 +23,16 @@ struct interest_slot {
 	int fd;
 };
 
+/* A batch on its way to the live members of one hub. It ends when all of them have been visited. */
+struct publication {
+	struct batch *batch; /* a reference */
+	size_t n_left;       /* entries that are due somewhere, and one while it is being published */
+	size_t n_due[];      /* by entry: interests with members that have not been visited for it */
+};
+
 /* An event that some live member may not have got yet. */
 struct interest_pending {
-	struct batch *batch; /* a reference */
+	struct publication *publication; /* counted in its n_due */
 	size_t entry;
 	uint64_t added_at; /* interest::visits when it came */
 };

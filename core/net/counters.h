@@ -37,6 +37,8 @@
 	X(LAG, "belfry_subscriber_lag_events", "gauge", "events between the head and the subscriber furthest behind")    \
 	X(DELIVERED, "belfry_events_delivered_total", "counter", "events given to subscribers, each counted for each")   \
 	X(DELIVERED_BYTES, "belfry_events_delivered_bytes_total", "counter", "bytes of these, as WebSocket frames")      \
+	X(WRITTEN, "belfry_event_written_seconds", "histogram",                                                          \
+	  "from a callback's last byte to the moment its last live subscriber had its turn, once for each reactor")      \
 	X(HEAD, "belfry_reactor_head", "gauge", "newest sequence that the reactor's subscribers can have")               \
 	X(RING, "belfry_ring_bytes", "gauge", "recent events in memory, which the reactors share")                       \
 	X(JOURNAL_WRITABLE, "belfry_journal_writable", "gauge", "1 if the last commit succeeded")                        \
@@ -134,7 +136,7 @@ struct counters {
 	COUNTERS(X)
 #undef X
 	uint64_t answers[COUNTERS_LAST_STATUS - COUNTERS_FIRST_STATUS + 1];
-	struct histogram durable;
+	struct histogram durable, written;
 };
 
 #endif

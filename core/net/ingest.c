@@ -238,6 +238,8 @@ static bool parse(struct exchange *exchange, struct span body, const struct tag_
 	int r = callback_to_event(&origin, body, &callback->append.event);
 	if (r < 0)
 		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, r, "out of memory");
+	else
+		callback->append.event->received_ns = callback->received_ns;
 	return r == 0;
 }
 

@@ -196,6 +196,14 @@ static void add_durable(struct scrape *scrape, enum metric metric)
 	add_histogram(scrape->text, metric, &sum);
 }
 
+static void add_written(struct scrape *scrape, enum metric metric)
+{
+	struct histogram sum = { 0 };
+	for (size_t i = 0; i < scrape->gateway->n_reactors; i++)
+		histogram_merge(&sum, &scrape->reports[i].counters.written);
+	add_histogram(scrape->text, metric, &sum);
+}
+
 static void add_subscribers(struct scrape *scrape, enum metric metric)
 {
 	static const char *const kinds[] = { [SUBSCRIBER_WEBSOCKET] = "websocket", [SUBSCRIBER_STREAM] = "stream" };
@@ -322,6 +330,7 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 	[METRIC_UNAUTHORIZED] = add_counters,
 	[METRIC_STALLED] = add_counters,
 	[METRIC_SUBSCRIBERS] = add_subscribers,
+	[METRIC_WRITTEN] = add_written,
 	[METRIC_HEAD] = add_heads,
 	[METRIC_JOURNAL_COMMITS] = add_commits,
 	[METRIC_CPU] = add_cpu,

@@ -45,6 +45,13 @@ static void on_page(struct store_read *read, const struct store_page *page)
 	reactor_post(note->reactor, &note->note);
 }
 
+/* The last of an event's live subscribers here has had its turn. */
+static void on_finished(void *context, const struct event *event)
+{
+	struct reactor *reactor = context;
+	histogram_add(&reactor->counters.written, clock_monotonic_ns() - event->received_ns);
+}
+
 static int read_journal(void *context, const struct hub_read *read)
 {
 	struct reactor *reactor = context;
@@ -192,6 +199,7 @@ int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char *
 		.deliver = subscriber_deliver,
 		.gap = subscriber_gap,
 		.fail = subscriber_fail,
+		.finished = on_finished,
 		.read = read_journal,
 	};
 	int r = create_loop(reactor);

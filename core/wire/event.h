@@ -33,6 +33,7 @@ struct tag {
 struct event {
 	enum event_kind kind;
 	int64_t received_ms;   /* wall clock, when the last byte of the body was in */
+	uint64_t received_ns;  /* the same moment, monotonic, set before it is shared; 0 for one read from the journal */
 	struct span source;    /* the source's name in the configuration */
 	struct span event_id;  /* the provider's; empty if there is none */
 	struct span body;      /* byte for byte what was signed */

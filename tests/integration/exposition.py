@@ -16,9 +16,9 @@ class Family:
         self.name, self.help, self.kind = name, help_text, kind
         self.samples = []  # (name, labels, value), in order
 
-    def sum(self, **labels):
-        """Of the samples that have these labels."""
-        return int(sum(value for _, has, value in self.samples if labels.items() <= has.items()))
+    def sum(self, part="", **labels):
+        """Of the samples that have these labels; part: "_count" of a histogram."""
+        return int(sum(v for name, has, v in self.samples if name == self.name + part and labels.items() <= has.items()))
 
     def labels(self):
         return sorted({name for _, labels, _ in self.samples for name in labels if name != "le"})

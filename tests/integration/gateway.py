@@ -334,9 +334,9 @@ class Gateway:
             assert canary not in text, f"/metrics has the secret {canary!r}"
         return exposition.parse(text)
 
-    def metric(self, name, **labels):
-        """The value of belfry_NAME, added up over the samples that have these labels."""
-        return self.metrics()[f"belfry_{name}"].sum(**labels)
+    def metric(self, name, part="", **labels):
+        """The value of belfry_NAME (or of a part of that histogram), added up over the samples that have these labels."""
+        return self.metrics()[f"belfry_{name}"].sum(part, **labels)
 
     def raw(self, serves="sources"):
         return RawConnection(socket.create_connection(self.address(serves), PATIENCE))

@@ -270,6 +270,21 @@ def test_deliveries_are_counted_however_they_come():
         assert gateway.metric("events_delivered_bytes_total") == 3 * frames
 
 
+@pytest.mark.tsan
+def test_the_time_to_the_last_subscriber_is_told():
+    """An event counts once on each reactor where somebody waits for it."""
+    with Gateway({**ADMIN, "reactors": 2}) as gateway, contextlib.ExitStack() as stack:
+        gateway.deliver(callback())
+        assert gateway.metric("event_written_seconds", "_count") == 0  # nobody was there
+        for subscriber in [stack.enter_context(gateway.connect()) for _ in range(4)]:
+            subscriber.subscribe({"interactions": ["conferencing_failing"]})
+        until(lambda: subscribers(gateway, state="live") == 4)
+        gateway.deliver(callback("conferencing_failing"))
+        gateway.deliver(callback("conferencing_assigned"))  # nobody's
+        until(lambda: gateway.metric("event_written_seconds", "_count") == 2)
+        assert 0 < gateway.metrics()["belfry_event_written_seconds"].samples[-2][2] < 60
+
+
 def test_the_lag_is_told():
     """Of a subscriber that does not read."""
     with Gateway(ADMIN) as gateway, gateway.raw("subscribers") as lazy:

@@ -38,6 +38,7 @@ struct world {
 	struct hub_read read;
 	struct filter filters[128]; /* copies, as the hub's may go */
 	size_t n_calls;
+	size_t n_finished[MAX_EVENTS + 1]; /* by sequence */
 	uint32_t seed;
 };
 
@@ -89,6 +90,17 @@ static int read_journal(void *context, const struct hub_read *read)
 	return 0;
 }
 
+static void finished(void *context, const struct event *event)
+{
+	struct world *world = context;
+	uint64_t sequence = 1;
+	while (sequence <= world->journal.head && world->journal.events[sequence] != event)
+		sequence++;
+	CU_ASSERT_FATAL(sequence <= world->journal.head);
+	world->n_finished[sequence]++;
+	CU_ASSERT_EQUAL_FATAL(world->n_finished[sequence], 1); /* told once */
+}
+
 static struct event *make_event(uint32_t kind)
 {
 	static const char *const types[] = { "assigned", "failing", "change" };
@@ -136,6 +148,7 @@ static void world_begin(struct world *world, uint32_t seed, size_t max_ring_byte
 		.deliver = deliver,
 		.gap = gap,
 		.fail = fail,
+		.finished = finished,
 		.read = read_journal,
 	};
 	CU_ASSERT_FATAL(hub_create(&options, &world->hub) == 0);
@@ -311,6 +324,48 @@ static void test_everybody_gets_everything_once_in_order(void)
 	}
 }
 
+static size_t count_finished(const struct world *world, uint64_t first, uint64_t last)
+{
+	size_t n = 0;
+	for (uint64_t s = first; s <= last; s++)
+		n += world->n_finished[s];
+	return n;
+}
+
+/* Not before the last one has had its turn, and not for events that nobody wants. */
+static void test_the_end_of_an_event_is_told(void)
+{
+	struct world world;
+	struct client clients[5];
+	world_begin(&world, 7, 1u << 20);
+	for (size_t i = 0; i < ARRAY_LENGTH(clients); i++)
+		client_begin(&world, &clients[i], i < 3 ? 0 : 1, HUB_FROM_HEAD, 0); /* two interests */
+	settle(&world);
+	publish(&world, 8);
+	CU_ASSERT_EQUAL(count_finished(&world, 1, 8), 0);
+	while (hub_sweep(world.hub, 1)) { /* one visit each time */
+		bool is_over = clients[0].n_got && clients[1].n_got && clients[2].n_got;
+		CU_ASSERT_TRUE(is_over || world.n_finished[1] == 0);
+	}
+	CU_ASSERT_EQUAL(count_finished(&world, 1, 8), 8);
+	for (size_t i = 0; i < 3; i++)
+		client_end(&world, &clients[i]);
+	publish(&world, 16); /* for the others: those that match */
+	settle(&world);
+	for (uint64_t s = 9; s <= 24; s++)
+		CU_ASSERT_EQUAL(world.n_finished[s], filter_matches(&clients[3].filter, world.journal.events[s]));
+	publish(&world, 16);
+	size_t n_matching = 0;
+	for (uint64_t s = 25; s <= 40; s++)
+		n_matching += filter_matches(&clients[3].filter, world.journal.events[s]);
+	CU_ASSERT(n_matching > 0);
+	client_end(&world, &clients[3]);
+	CU_ASSERT_EQUAL(count_finished(&world, 25, 40), 0);
+	client_end(&world, &clients[4]); /* who leaves is not waited for */
+	CU_ASSERT_EQUAL(count_finished(&world, 25, 40), n_matching);
+	world_end(&world);
+}
+
 static void test_newest_first_then_live(void)
 {
 	struct world world;
@@ -437,6 +492,7 @@ static void test_members_far_apart_share_pages(void)
 }
 
 UNIT_MAIN({ "everybody gets everything once, in order", test_everybody_gets_everything_once_in_order },
+		  { "the end of an event is told, once", test_the_end_of_an_event_is_told },
 		  { "the newest first, then live", test_newest_first_then_live },
 		  { "purged events are a gap", test_purged_events_are_a_gap },
 		  { "an unreadable journal fails who needs it", test_unreadable_journal_fails_who_needs_it },
