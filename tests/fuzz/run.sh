@@ -20,7 +20,7 @@ fuzz()
 	mkdir -p "$CORPUS/$target"
 	: >"$log"
 	while [ $spent -lt $((minutes * 60)) ] && [ $status = 0 ]; do
-		{ TIMEFORMAT='cpu %U %S'; time "$PROGRAMS/fuzz_$target" -max_total_time=60 -timeout=25 -print_final_stats=1 \
+		{ TIMEFORMAT='cpu %U %S'; time "$PROGRAMS/fuzz_$target" -max_total_time=60 -timeout=120 -print_final_stats=1 \
 			-artifact_prefix="$FINDINGS/$target-" "$CORPUS/$target" "tests/fuzz/corpus/$target"; } >"$log.step" 2>&1
 		status=$?
 		cat "$log.step" >>"$log"
