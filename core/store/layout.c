@@ -83,9 +83,17 @@ static uint32_t read_u32(const uint8_t *bytes)
 }
 
 /* https://www.sqlite.org/fileformat.html, "The Database Header" */
+enum { HEADER_BYTES = 100, SCHEMA_COOKIE = 40, USER_VERSION = 60, APPLICATION_ID = 68 };
+
+/* A database in which nothing was ever made: what is left when the very first start is killed. */
+static bool has_nothing(const uint8_t *header)
+{
+	return read_u32(header + SCHEMA_COOKIE) == 0 && read_u32(header + USER_VERSION) == 0 &&
+		   read_u32(header + APPLICATION_ID) == 0;
+}
+
 int layout_judge_file(const struct journal_file *file, char **ret_message)
 {
-	enum { HEADER_BYTES = 100, USER_VERSION = 60, APPLICATION_ID = 68 };
 	static const char magic[] = "SQLite format 3";
 	uint8_t header[HEADER_BYTES];
 	if (file->is_empty || file->had_rollback) /* the latter is undone by SQLite first */
@@ -93,8 +101,10 @@ int layout_judge_file(const struct journal_file *file, char **ret_message)
 	ssize_t n = pread(file->fd, header, sizeof header, 0);
 	if (n < 0)
 		return layout_complain(file->path, -errno, ret_message);
-	if (n < HEADER_BYTES || memcmp(header, magic, sizeof magic) != 0 ||
-		read_u32(header + APPLICATION_ID) != LAYOUT_APPLICATION_ID)
+	bool is_database = n == HEADER_BYTES && memcmp(header, magic, sizeof magic) == 0;
+	if (is_database && has_nothing(header))
+		return 0;
+	if (!is_database || read_u32(header + APPLICATION_ID) != LAYOUT_APPLICATION_ID)
 		return refuse_stranger(file->path, ret_message);
 	if (read_u32(header + USER_VERSION) > CURRENT_VERSION)
 		return refuse_newer(file->path, read_u32(header + USER_VERSION), ret_message);

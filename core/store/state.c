@@ -29,10 +29,12 @@ static int digest_of(const struct journal_state *state, uint8_t ret_digest[stati
 	return n < 0 || (size_t)n >= sizeof text ? -EINVAL : digest_sha256(span_of(text, (size_t)n), ret_digest);
 }
 
-/* The row that came with the table has not been written by state_write yet. */
+/* The row that came with the table has not been written by state_write yet. (A page that was only written in part may
+ * look like nothing but zeros.) */
 static bool is_new(const struct journal_state *state, struct span digest)
 {
-	return digest.n == 0 && state->n_opened == 0 && state->head == 0 && state->purged == 0 && !state->epoch[0];
+	return strlen(state->identity) == STATE_IDENTITY_CHARS && digest.n == 0 && state->n_opened == 0 &&
+		   state->head == 0 && state->purged == 0 && !state->epoch[0];
 }
 
 static int read_row(sqlite3_stmt *statement, struct journal_state *ret_state)

@@ -2,88 +2,15 @@
 /*
  * The n-th allocation fails, for every n: alone, or with all that come after it. Then the answer is -ENOMEM, or the one
  * that would have been given anyway; never another one (a truncated text, "malformed"), and nothing leaks.
- *
- * The linker puts the functions below in front of malloc() and its like; OpenSSL is asked to use them.
  */
+#include "failing_memory.h"
 #include "unit.h"
 #include "wire/callback.h"
 #include "wire/document.h"
 #include "wire/message.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
-
-/* --- memory that runs out --- */
-
-static struct {
-	bool is_on, is_lasting;
-	size_t n_before; /* allocations that succeed */
-	size_t n_calls;
-} failure;
-
-static bool fails(void)
-{
-	if (!failure.is_on)
-		return false;
-	size_t n = failure.n_calls++;
-	return failure.is_lasting ? n >= failure.n_before : n == failure.n_before;
-}
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *memory, size_t n);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *memory, size_t n);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *memory, size_t n)
-{
-	return fails() ? NULL : __real_realloc(memory, n);
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return fails() ? NULL : __real_strdup(text);
-}
-
-static void *openssl_malloc(size_t n, const char *file, int line)
-{
-	(void)file, (void)line;
-	return __wrap_malloc(n);
-}
-
-static void *openssl_realloc(void *memory, size_t n, const char *file, int line)
-{
-	(void)file, (void)line;
-	return __wrap_realloc(memory, n);
-}
-
-static void openssl_free(void *memory, const char *file, int line)
-{
-	(void)file, (void)line;
-	free(memory);
-}
-
-__attribute__((constructor)) static void take_over_openssl(void)
-{
-	uint8_t digest[DIGEST_BYTES];
-	if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) ||
-		digest_sha256(SPAN("what OpenSSL sets up once, is set up"), digest) < 0)
-		abort();
-}
 
 /* --- every n --- */
 
