@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # From a clone on Debian 12 to a gateway that you can watch at work:
 #
-#     packaging/quickstart.sh           installs, builds, starts, shows two callbacks arriving; runs until Ctrl-C
+#     packaging/quickstart.sh           installs, builds, starts, shows two callbacks arriving; stays, with a page to watch
+#                                       further ones in a browser, until Ctrl-C
 #     packaging/quickstart.sh --once    the same, then stops; exit status 0 only if both arrived
 #
 # Everything is on this machine alone (127.0.0.1, a port that the system picks), with secrets made for this one run, in a
@@ -109,18 +110,24 @@ tell_what_to_try()
 {
 	cat <<-EOF
 
-		Both arrived. The gateway runs until you press Ctrl-C. In another terminal, in this folder:
+		Both arrived. Watch the next ones in a browser:
+
+		    http://$address/subscribe
+
+		In another terminal, in this folder, have some sent (and one that is refused):
 
 		    export BELFRY_CONFIG=$BELFRY_CONFIG
-		    build/core/cli/belfry listen --url http://$address/subscribe --after earliest
 		    build/core/cli/belfry send mixed_interactions --url http://$address/callbacks/cronofy
 		    build/core/cli/belfry send change --bad-signature --url http://$address/callbacks/cronofy
-		    build/core/cli/belfry help
+
+		Without a browser:
+
+		    build/core/cli/belfry listen --url http://$address/subscribe --after earliest
 		    curl http://$address/events
+		    build/core/cli/belfry help
 
-		In a browser, open http://$address/events and type into its console:
+		The gateway runs until you press Ctrl-C. What it says:
 
-		    new WebSocket("ws://$address/subscribe?interactions=*").onmessage = m => console.log(m.data)
 	EOF
 }
 

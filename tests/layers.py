@@ -13,7 +13,7 @@ import re
 import sys
 
 # From the top down. A layer may use what stands before it.
-LAYERS = ["base", "wire", "auth", "config", "store", "hub", "handlers", "net", "daemon"]
+LAYERS = ["base", "wire", "auth", "config", "store", "hub", "handlers", "web", "net", "daemon"]
 
 USES = {layer: set(LAYERS[: i + 1]) for i, layer in enumerate(LAYERS)}
 # A program beside the daemon: it speaks to it over the wire and knows nothing of its inside.

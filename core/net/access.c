@@ -26,6 +26,15 @@ static bool is_allowed(const struct config_subscribers *subscribers, struct span
 	return subscribers->n_origins == 0 && is_own_origin(origin, host);
 }
 
+bool access_has_own_pages(const struct config_subscribers *subscribers, const struct http_request *request)
+{
+	struct span host = http_field(request, "host");
+	for (size_t i = 0; i < subscribers->n_origins; i++)
+		if (is_own_origin(span_text(subscribers->origins[i]), host))
+			return true;
+	return subscribers->n_origins == 0;
+}
+
 bool access_check_origin(struct exchange *exchange, const struct http_request *request)
 {
 	struct gateway *gateway = exchange->reactor->gateway;

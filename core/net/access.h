@@ -11,6 +11,9 @@
  */
 bool access_check_origin(struct exchange *exchange, const struct http_request *request);
 
+/* Pages that the gateway itself serves may subscribe: their origin passes. */
+bool access_has_own_pages(const struct config_subscribers *subscribers, const struct http_request *request);
+
 enum access_outcome {
 	ACCESS_GRANTED, /* *ret_grant is a reference for the caller */
 	ACCESS_NONE,    /* nothing was shown, and anonymous subscribers are not allowed */

@@ -6,6 +6,7 @@
 #include "net/admin.h"
 #include "net/events.h"
 #include "net/ingest.h"
+#include "net/page.h"
 #include "net/stream.h"
 #include "net/tickets.h"
 #include "net/upgrade.h"
@@ -51,13 +52,21 @@ static const struct endpoint *find_source(const struct connection *connection, c
 	return NULL;
 }
 
-/* The subscribers' address is the WebSocket's, and the event stream's for whoever does not upgrade. */
+/* The subscribers' address is the WebSocket's; for whoever does not upgrade the event stream's, or a browser's page. */
+static const struct endpoint *find_way(const struct config_subscribers *subscribers, const struct http_request *request)
+{
+	if (websocket_is_upgrade(request))
+		return &upgrade_endpoint;
+	return page_is_wanted(subscribers, request) ? &page_endpoint : &stream_endpoint;
+}
+
 static const struct endpoint *find_subscribers(const struct connection *connection, const struct http_request *request)
 {
 	bool is_preflight = span_equal(request->method, SPAN("OPTIONS"));
+	const struct config_subscribers *subscribers = &connection->reactor->gateway->config->subscribers;
 	const struct endpoint *endpoint = NULL;
-	if (is_path(request, connection->reactor->gateway->config->subscribers.path))
-		endpoint = websocket_is_upgrade(request) ? &upgrade_endpoint : &stream_endpoint;
+	if (is_path(request, subscribers->path))
+		endpoint = find_way(subscribers, request);
 	else if (is_path(request, "/events"))
 		endpoint = &events_endpoint;
 	else if (is_path(request, "/ticket"))

@@ -377,6 +377,64 @@ bool http_list_has(struct span list, struct span token)
 	return false;
 }
 
+/* ---- Accept ---- */
+
+/* "0.8" in thousandths; what is none weighs nothing. */
+static unsigned read_weight(struct span text)
+{
+	unsigned weight = 0, unit = 1000;
+	for (size_t i = 0; i < text.n; i++) {
+		bool is_digit = text.data[i] >= '0' && text.data[i] <= '9';
+		if (i > 4 || (i == 1 ? text.data[i] != '.' : !is_digit))
+			return 0;
+		if (is_digit) {
+			weight += (unsigned)(text.data[i] - '0') * unit;
+			unit /= 10;
+		}
+	}
+	return weight <= 1000 ? weight : 0;
+}
+
+static unsigned find_weight(struct span parameters)
+{
+	struct span item, name;
+	while (span_next(&parameters, ';', &item)) {
+		item = span_trim(item);
+		if (span_next(&item, '=', &name) && span_equal_ignoring_case(name, SPAN("q")))
+			return read_weight(item);
+	}
+	return 1000;
+}
+
+/* How close a range comes to the type: 3 is the type itself, 0 does not cover it. */
+static int closeness(struct span range, struct span type)
+{
+	struct span range_main, type_main;
+	if (span_equal_ignoring_case(range, type))
+		return 3;
+	if (span_equal(range, SPAN("*/*")))
+		return 1;
+	(void)span_next(&range, '/', &range_main);
+	(void)span_next(&type, '/', &type_main);
+	return span_equal(range, SPAN("*")) && span_equal_ignoring_case(range_main, type_main) ? 2 : 0;
+}
+
+unsigned http_accept_weight(struct span accept, struct span type)
+{
+	struct span item, range;
+	unsigned weight = 0;
+	int closest = 0;
+	while (span_next(&accept, ',', &item)) {
+		(void)span_next(&item, ';', &range);
+		int n = closeness(span_trim(range), type);
+		if (n > closest) {
+			closest = n;
+			weight = find_weight(item);
+		}
+	}
+	return weight;
+}
+
 /* ---- chunks ---- */
 
 enum chunk_state {

@@ -42,6 +42,13 @@ static void check_framing(const struct http_request *request)
 	FUZZ_ASSERT(request->content_length == length);
 }
 
+/* Any value may stand in Accept; what it weighs is bounded. */
+static void check_accept(const struct http_request *request)
+{
+	for (size_t i = 0; i < request->n_fields; i++)
+		FUZZ_ASSERT(http_accept_weight(request->fields[i].value, SPAN("text/html")) <= 1000);
+}
+
 /* A prefix is incomplete, or refused as the whole is. */
 static void check_prefix(struct span prefix, enum http_outcome whole, const struct http_problem *whole_problem)
 {
@@ -152,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	check_spans(&request, input);
 	check_framing(&request);
+	check_accept(&request);
 	check_round_trip(&request);
 	check_query(request.query);
 	if (request.body == HTTP_BODY_CHUNKED)

@@ -467,6 +467,56 @@ static void test_lists(void)
 	CU_ASSERT_FALSE(http_list_has(span_of(NULL, 0), SPAN("close")));
 }
 
+/* ---- Accept ---- */
+
+static void check_weight(const char *accept, unsigned html, unsigned stream)
+{
+	CU_ASSERT_EQUAL(http_accept_weight(span_text(accept), SPAN("text/html")), html);
+	CU_ASSERT_EQUAL(http_accept_weight(span_text(accept), SPAN("text/event-stream")), stream);
+}
+
+static void test_accept_closest_range(void)
+{
+	check_weight("text/html,application/xml;q=0.9,*/*;q=0.8", 1000, 800);
+	check_weight("*/*;q=0.8,text/html", 1000, 800);
+	check_weight("*/*;q=0.1, text/*;q=0.5, TEXT/Html;q=0.25", 250, 500);
+	check_weight("text/*;q=0.5,*/*", 500, 500);
+	check_weight("*/*", 1000, 1000);
+	check_weight("text/html;level=1;q=0.5", 500, 0);
+	check_weight("text/html; Q=0.5 ", 500, 0);
+	check_weight("text/html;q=0,*/*", 0, 1000);
+	check_weight("text/event-stream", 0, 1000);
+	check_weight("text/html;q=0.3,text/html;q=0.9", 300, 0);
+}
+
+static void test_accept_nothing(void)
+{
+	static const char *const without[] = {
+		"",       ",",  ";",        "text",       "text/",     "/html",           "*",
+		"*/html", "/*", "text/htm", "text/html2", "text html", "application/json"
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(without); i++)
+		check_weight(without[i], 0, 0);
+	CU_ASSERT_EQUAL(http_accept_weight(span_of(NULL, 0), SPAN("text/html")), 0);
+}
+
+static void test_accept_weights(void)
+{
+	check_weight("text/html;q=1", 1000, 0);
+	check_weight("text/html;q=1.", 1000, 0);
+	check_weight("text/html;q=1.000", 1000, 0);
+	check_weight("text/html;q=0.001", 1, 0);
+	check_weight("text/html;q=0.999", 999, 0);
+	check_weight("text/html;q=0.25", 250, 0);
+	static const char *const bad[] = {
+		"text/html;q",      "text/html;q=",      "text/html;q=2",    "text/html;q=1.001", "text/html;q=0.0001",
+		"text/html;q=10",   "text/html;q=-1",    "text/html;q=.5",   "text/html;q=0,5",   "text/html;q=0.x",
+		"text/html;q= 0.5", "text/html;q=\"1\"", "text/html;q=9999", "text/html;q=0..5",  "text/html;q=+1",
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+		check_weight(bad[i], 0, 0);
+}
+
 /* ---- chunks ---- */
 
 /* Feeds the body in slices of that size, each in memory of its own; *ret_n_used is how much it was. */
@@ -718,8 +768,10 @@ UNIT_MAIN({ "accepts what is right", test_accepts }, { "reads a callback", test_
 		  { "refuses codings", test_refuses_codings }, { "refuses expectations", test_refuses_expectations },
 		  { "bounds, from both sides", test_bounds }, { "what never ends is cut", test_bounds_without_end },
 		  { "fields are found without case", test_fields }, { "fields are joined", test_field_lists },
-		  { "lists are searched for tokens", test_lists }, { "chunks are decoded in any slices", test_chunks },
-		  { "refuses chunks, at the byte", test_refuses_chunks },
+		  { "lists are searched for tokens", test_lists },
+		  { "Accept: the closest range decides", test_accept_closest_range },
+		  { "Accept: what covers nothing", test_accept_nothing }, { "Accept: weights", test_accept_weights },
+		  { "chunks are decoded in any slices", test_chunks }, { "refuses chunks, at the byte", test_refuses_chunks },
 		  { "chunk lines and trailers are bounded", test_chunk_bounds }, { "the largest chunk", test_chunk_claims },
 		  { "chunks stay done", test_chunks_stay_done }, { "statuses have names", test_status_texts },
 		  { "queries are split", test_queries }, { "percent-decoding", test_percent },
