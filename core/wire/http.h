@@ -63,8 +63,8 @@ struct span http_field_list(const struct http_request *request, const char *name
 /* Whether the comma-separated list has this token, in any case. */
 bool http_list_has(struct span list, struct span token);
 
-/* How much an Accept field wants a media type (RFC 9110 12.5.1), in thousandths: what the closest range says that covers
- * it, 0 if none does. */
+/* How much an Accept field wants a media type (RFC 9110 12.5.1), in thousandths: what the closest range says that
+ * covers it, 0 if none does. */
 unsigned http_accept_weight(struct span accept, struct span type);
 
 /*
