@@ -8,6 +8,7 @@
 #define NS_PER_US 1000u
 #define NS_PER_MS 1000000u
 #define MS_PER_S 1000
+#define NS_PER_S ((uint64_t)MS_PER_S * NS_PER_MS)
 
 /* Milliseconds since 1970 (CLOCK_REALTIME). May jump; order nothing by it. */
 int64_t clock_wall_ms(void);

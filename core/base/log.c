@@ -12,7 +12,7 @@
 #define LINE_BYTES PIPE_BUF
 /* What ends a line, and the terminator that is copied with it. */
 #define END_BYTES 2
-#define QUIET_NS (10ull * MS_PER_S * NS_PER_MS)
+#define QUIET_S 10
 
 static _Atomic int current_level = LOG_LEVEL_INFO;
 static _Atomic bool for_systemd, as_json;
@@ -47,7 +47,8 @@ static bool limit_allows(struct log_limit *limit, uint64_t *ret_suppressed)
 {
 	uint64_t now = clock_monotonic_ns();
 	uint64_t next = atomic_load(&limit->next_ns);
-	if (now < next || !atomic_compare_exchange_strong(&limit->next_ns, &next, now + QUIET_NS)) {
+	uint64_t quiet_ns = (limit->quiet_s ? limit->quiet_s : QUIET_S) * NS_PER_S;
+	if (now < next || !atomic_compare_exchange_strong(&limit->next_ns, &next, now + quiet_ns)) {
 		atomic_fetch_add(&limit->suppressed, 1);
 		return false;
 	}

@@ -38,6 +38,7 @@ struct log_field {
 /* One per place that a peer can make speak; static storage, zeroed. At most one line in ten
  * seconds passes; the next one says how many were left out. */
 struct log_limit {
+	unsigned quiet_s; /* so many instead of ten, unless 0 */
 	_Atomic uint64_t next_ns;
 	_Atomic uint64_t suppressed;
 };
@@ -60,10 +61,10 @@ void log_write(enum log_level level, struct log_limit *limit, const char *messag
 #define LOG_WRITE_(level, limit, message, ...)                 \
 	log_write(level, limit, message, LOG_FIELDS_(__VA_ARGS__), \
 			  sizeof(LOG_FIELDS_(__VA_ARGS__)) / sizeof(struct log_field))
-#define LOG_LIMITED_(level, message, ...)                   \
-	do {                                                    \
-		static struct log_limit limit_;                     \
-		LOG_WRITE_(level, &limit_, message, ##__VA_ARGS__); \
+#define LOG_LIMITED_(level, seconds, message, ...)                 \
+	do {                                                           \
+		static struct log_limit limit_ = { .quiet_s = (seconds) }; \
+		LOG_WRITE_(level, &limit_, message, ##__VA_ARGS__);        \
 	} while (0)
 
 #define log_error(message, ...) LOG_WRITE_(LOG_LEVEL_ERROR, NULL, message, ##__VA_ARGS__)
@@ -71,9 +72,11 @@ void log_write(enum log_level level, struct log_limit *limit, const char *messag
 #define log_info(message, ...) LOG_WRITE_(LOG_LEVEL_INFO, NULL, message, ##__VA_ARGS__)
 #define log_debug(message, ...) LOG_WRITE_(LOG_LEVEL_DEBUG, NULL, message, ##__VA_ARGS__)
 /* For what a peer can cause as often as it likes. */
-#define log_error_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_ERROR, message, ##__VA_ARGS__)
-#define log_warning_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_WARNING, message, ##__VA_ARGS__)
-#define log_info_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_INFO, message, ##__VA_ARGS__)
+#define log_error_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_ERROR, 0, message, ##__VA_ARGS__)
+#define log_warning_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_WARNING, 0, message, ##__VA_ARGS__)
+#define log_info_limited(message, ...) LOG_LIMITED_(LOG_LEVEL_INFO, 0, message, ##__VA_ARGS__)
+/* For what somebody may go on with for days: a line a minute. */
+#define log_info_rarely(message, ...) LOG_LIMITED_(LOG_LEVEL_INFO, 60, message, ##__VA_ARGS__)
 /* The same where one kind of line must not hush another up: each has a limit of its own. */
 #define log_warning_limited_by(limit, message, ...) LOG_WRITE_(LOG_LEVEL_WARNING, limit, message, ##__VA_ARGS__)
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/limits.h"
 
 #include <errno.h>
 
@@ -67,8 +68,8 @@ int access_verify(struct connection *connection, struct span token, struct grant
 	if (r < 0)
 		return r;
 	connection->reactor->counters.tokens_refused++;
-	log_info_limited("token refused", LOG_TEXT("reason", token_outcome_name((enum token_outcome)r)),
-					 LOG_SPAN("peer", connection_peer(connection, peer)));
+	log_info_rarely("token refused", LOG_TEXT("reason", token_outcome_name((enum token_outcome)r)),
+					LOG_SPAN("peer", connection_peer(connection, peer)));
 	return ACCESS_E_REFUSED;
 }
 
@@ -89,7 +90,7 @@ static int redeem(struct exchange *exchange, const char *ticket, struct grant **
 	CLEANUP(grant_unref) struct grant *grant = ticket_redeem(gateway->tickets, span_text(ticket), clock_monotonic_ns());
 	if (!grant || !is_still_good(gateway, grant)) {
 		exchange->reactor->counters.tickets_refused++;
-		log_info_limited("ticket refused");
+		log_info_rarely("ticket refused");
 		return ACCESS_E_REFUSED;
 	}
 	*ret_grant = STEAL(grant);
@@ -115,6 +116,24 @@ int access_read(struct exchange *exchange, const struct http_request *request, c
 	return r < 0 ? r : ACCESS_GRANTED;
 }
 
+int64_t access_refusal_wait_ms(const struct connection *connection)
+{
+	int64_t wait_ms =
+		limits_refusal_wait_ms(connection->reactor->gateway->limits, connection->address, clock_monotonic_ns());
+	if (wait_ms) {
+		char peer[CONNECTION_PEER_SIZE];
+		log_info_rarely("bad tokens come too fast: refusals have to wait",
+						LOG_SPAN("peer", connection_peer(connection, peer)));
+	}
+	return wait_ms;
+}
+
+void access_refuse(struct connection *connection)
+{
+	connection_refuse_late(connection, access_refusal_wait_ms(connection), 401, "unauthorized", "token not valid",
+						   "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+}
+
 struct grant *access_require(struct exchange *exchange, const struct http_request *request, const char *ticket)
 {
 	struct grant *grant = NULL;
@@ -126,8 +145,7 @@ struct grant *access_require(struct exchange *exchange, const struct http_reques
 						  "a token is needed: Authorization: Bearer, or a ticket from POST /ticket",
 						  "WWW-Authenticate: Bearer\r\n");
 	else if (r != ACCESS_GRANTED)
-		connection_refuse(exchange->connection, 401, "unauthorized", "token not valid",
-						  "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+		access_refuse(exchange->connection);
 	return grant;
 }
 

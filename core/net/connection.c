@@ -153,6 +153,8 @@ static void refuse_request(struct connection *connection, int status, const char
 	connection_refuse(connection, status, code, message, headers);
 }
 
+static void send_answer(struct connection *connection);
+
 static void on_deadline(uv_timer_t *timer)
 {
 	struct connection *connection = timer->data;
@@ -166,6 +168,8 @@ static void on_deadline(uv_timer_t *timer)
 					  (connection->phase == CONNECTION_HEAD && connection->in.n > 0 && connection->out.n == 0);
 	if (connection->phase == CONNECTION_SUBSCRIBED) {
 		subscriber_on_deadline(connection->subscriber);
+	} else if (connection->phase == CONNECTION_HELD_BACK) {
+		send_answer(connection);
 	} else if (connection->phase == CONNECTION_ANSWERING && exchange && exchange->endpoint->expire) {
 		exchange->endpoint->expire(exchange);
 	} else if (is_reading) {
@@ -295,33 +299,37 @@ static void add_answer(struct connection *connection, const struct answer *answe
 		buffer_add(out, answer->body);
 }
 
+/* The answer is in `out`. */
+static void send_answer(struct connection *connection)
+{
+	connection->phase = CONNECTION_HEAD;
+	connection_set_deadline(connection, limits_of(connection)->write_timeout_ms);
+	if (flush(connection))
+		on_drained(connection);
+}
+
 void connection_answer(struct connection *connection, const struct answer *answer)
 {
 	/* a body that was not read would be taken for the next request */
 	bool has_unread_body = connection->phase == CONNECTION_BODY || connection->phase == CONNECTION_HEAD;
-	bool closes = answer->closes || has_unread_body || !connection->exchange || !connection->exchange->keep_alive ||
+	bool closes = answer->closes || answer->wait_ms || has_unread_body || !connection->exchange ||
+				  !connection->exchange->keep_alive ||
 				  atomic_load_explicit(&connection->reactor->gateway->is_draining, memory_order_relaxed);
 	add_answer(connection, answer, closes);
 	drop_exchange(connection);
-	connection->phase = CONNECTION_HEAD;
-	if (connection->out.failed) {
-		link_close(&connection->link);
-		return;
-	}
 	connection->ends_when_drained = closes;
-	connection_set_deadline(connection, limits_of(connection)->write_timeout_ms);
-	if (!flush(connection))
-		return;
-	if (closes) {
-		linger(connection);
+	if (connection->out.failed || answer->wait_ms < 0) {
+		link_close(&connection->link);
+	} else if (answer->wait_ms) {
+		connection->phase = CONNECTION_HELD_BACK;
+		connection_set_deadline(connection, answer->wait_ms);
 	} else {
-		next_request(connection);
-		read_requests(connection);
+		send_answer(connection);
 	}
 }
 
-void connection_refuse(struct connection *connection, int status, const char *code, const char *message,
-					   const char *headers)
+void connection_refuse_late(struct connection *connection, int64_t wait_ms, int status, const char *code,
+							const char *message, const char *headers)
 {
 	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
 	buffer_add_text(&body, "{\"error\":");
@@ -332,7 +340,14 @@ void connection_refuse(struct connection *connection, int status, const char *co
 	connection_answer(connection, &(struct answer){ .status = status,
 													.content_type = "application/json",
 													.body = buffer_span(&body),
-													.headers = headers });
+													.headers = headers,
+													.wait_ms = wait_ms });
+}
+
+void connection_refuse(struct connection *connection, int status, const char *code, const char *message,
+					   const char *headers)
+{
+	connection_refuse_late(connection, 0, status, code, message, headers);
 }
 
 void connection_subscribe(struct connection *connection, struct subscriber *subscriber)
@@ -513,6 +528,7 @@ static void consume(struct connection *connection, struct span *bytes)
 			*bytes = span_skip(*bytes, bytes->n);
 			break;
 		case CONNECTION_ANSWERING:
+		case CONNECTION_HELD_BACK:
 			goes_on = false;
 			break;
 		}

@@ -17,6 +17,7 @@ enum connection_phase {
 	CONNECTION_HEAD,       /* reading a request's head, or idle before it */
 	CONNECTION_BODY,       /* reading a request's body */
 	CONNECTION_ANSWERING,  /* an endpoint works on it */
+	CONNECTION_HELD_BACK,  /* the answer is ready, and waits */
 	CONNECTION_SUBSCRIBED, /* WebSocket or event stream */
 	CONNECTION_LINGERING,  /* all is said; waits for the peer to close */
 };
@@ -96,12 +97,16 @@ struct answer {
 	struct span body;
 	const char *headers; /* further lines, each with CRLF; NULL for none */
 	bool closes;         /* the connection ends behind it */
+	int64_t wait_ms;     /* held back so long, and the connection ends behind it; negative: it ends without a word */
 };
 /* Answers the connection's exchange, which is released. */
 void connection_answer(struct connection *connection, const struct answer *answer);
 /* The same with {"error":code,"message":message} as body. */
 void connection_refuse(struct connection *connection, int status, const char *code, const char *message,
 					   const char *headers);
+/* The same, with answer::wait_ms. */
+void connection_refuse_late(struct connection *connection, int64_t wait_ms, int status, const char *code,
+							const char *message, const char *headers);
 /* "HTTP/1.1 200 OK\r\n" and the lines that every answer has; for answers that do not end (upgrade, event stream). */
 void connection_add_status(struct connection *connection, struct buffer *head, int status);
 

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/limits.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
 #include <uthash.h>
+
+/* Addresses share this table by their hash, so that it does not grow with them: what two that meet in it lose is speed
+ * in being refused. */
+#define REFUSAL_SLOTS 4096
 
 #define KEY_BYTES 9 /* family and an IPv4 address or the first half of an IPv6 one */
 
@@ -21,7 +27,18 @@ struct limits {
 	uint64_t n;                    /* {lock} */
 	struct limits_entry *entries;  /* {lock} */
 	struct limits_refused refused; /* {lock} */
+	/* until when the refusals so far use up their time */
+	uint64_t refused_until_ns[REFUSAL_SLOTS]; /* {lock} */
+	uint64_t all_refused_until_ns;            /* {lock} */
 };
+
+struct pace {
+	uint64_t interval_ns; /* of each refusal */
+	uint64_t free_ns;     /* that may be used up at once */
+};
+
+static const struct pace pace_of_one = { NS_PER_S, 100 * NS_PER_S };
+static const struct pace pace_of_all = { NS_PER_S / 200, 5 * NS_PER_S };
 
 int limits_create(uint64_t max_connections, uint64_t max_per_address, struct limits **ret_limits)
 {
@@ -136,4 +153,26 @@ size_t limits_count(struct limits *limits)
 	size_t n = limits->n;
 	(void)pthread_mutex_unlock(&limits->lock);
 	return n;
+}
+
+/* The wait in milliseconds, negative if it would be too long. */
+static int64_t take_turn(uint64_t *until_ns, const struct pace *pace, uint64_t now_ns)
+{
+	uint64_t start = *until_ns > now_ns ? *until_ns : now_ns;
+	uint64_t ahead = start - now_ns, wait_ns = ahead > pace->free_ns ? ahead - pace->free_ns : 0;
+	if (wait_ns > LIMITS_MAX_WAIT_MS * (uint64_t)NS_PER_MS)
+		return -1;
+	*until_ns = start + pace->interval_ns;
+	return (int64_t)(wait_ns / NS_PER_MS);
+}
+
+int64_t limits_refusal_wait_ms(struct limits *limits, const struct limits_entry *entry, uint64_t now_ns)
+{
+	if (!entry)
+		return 0;
+	(void)pthread_mutex_lock(&limits->lock);
+	int64_t own = take_turn(&limits->refused_until_ns[entry->hh.hashv % REFUSAL_SLOTS], &pace_of_one, now_ns);
+	int64_t common = own < 0 ? own : take_turn(&limits->all_refused_until_ns, &pace_of_all, now_ns);
+	(void)pthread_mutex_unlock(&limits->lock);
+	return common > own || common < 0 ? common : own;
 }

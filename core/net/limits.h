@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many connections there are, overall and by address (IPv6: by /64). Any thread; one mutex inside. */
+/*
+ * What one address (IPv6: one /64) can make us do: how many connections it has, and how fast its guesses are answered.
+ * Any thread; one mutex inside.
+ */
 #ifndef NET_LIMITS_H
 #define NET_LIMITS_H
 
@@ -29,5 +32,14 @@ struct limits_refused {
 	uint64_t n_overall, n_by_address;
 };
 void limits_get_refused(struct limits *limits, struct limits_refused *ret_refused);
+
+/*
+ * A token or ticket that came from this address has been refused once more. For how many milliseconds the answer has to
+ * wait: 0 for the first hundred, then as long as it takes that there is one a second; negative when that would be more
+ * than LIMITS_MAX_WAIT_MS: not worth an answer. All addresses together have 200 a second. Whoever shows a good token
+ * never waits, because an address may be a whole company. entry: NULL (a unix socket) never waits either.
+ */
+#define LIMITS_MAX_WAIT_MS 5000
+int64_t limits_refusal_wait_ms(struct limits *limits, const struct limits_entry *entry, uint64_t now_ns);
 
 #endif

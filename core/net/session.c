@@ -97,6 +97,22 @@ static void send_subscribed(struct subscriber *subscriber, const char *id, bool 
 
 /* --- auth --------------------------------------------------------------------------------------------------------- */
 
+void session_refuse(struct subscriber *subscriber)
+{
+	int64_t wait_ms = access_refusal_wait_ms(subscriber->connection);
+	if (wait_ms < 0)
+		link_close(&subscriber->connection->link);
+	else if (wait_ms)
+		subscriber_set_due(subscriber, DUE_REFUSAL, clock_monotonic_ns() + (uint64_t)wait_ms * NS_PER_MS);
+	else
+		session_refuse_now(subscriber);
+}
+
+void session_refuse_now(struct subscriber *subscriber)
+{
+	subscriber_disconnect(subscriber, 4501, "token not valid", 0);
+}
+
 /* A new token may grant less than the old one: what it does not allow ends. */
 static int drop_forbidden(struct subscriber *subscriber);
 
@@ -110,7 +126,7 @@ static void on_auth(struct subscriber *subscriber, struct message *message)
 		return;
 	}
 	if (r != ACCESS_GRANTED) {
-		subscriber_disconnect(subscriber, 4501, "token not valid", 0);
+		session_refuse(subscriber);
 		return;
 	}
 	subscriber_set_grant(subscriber, grant);
@@ -365,5 +381,5 @@ void session_check_key(struct subscriber *subscriber, const struct token_keys *k
 {
 	const struct grant *grant = subscriber->grant;
 	if (grant && grant->expires_ms != INT64_MAX && !token_keys_has(keys, grant->key_id))
-		subscriber_disconnect(subscriber, 4501, "token not valid", 0);
+		session_refuse_now(subscriber);
 }

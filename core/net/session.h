@@ -17,6 +17,9 @@ void session_welcome(struct subscriber *subscriber);
 bool session_read_url(struct exchange *exchange, const struct http_request *request, const char *others,
 					  struct message **ret_message);
 void session_free_url(struct message *message); /* NULL is fine */
+/* The token or ticket is not valid: closes, when it is time (limits_refusal_wait_ms()). */
+void session_refuse(struct subscriber *subscriber);
+void session_refuse_now(struct subscriber *subscriber);
 /* Keys have changed: closes the session if its token's key is gone. */
 void session_check_key(struct subscriber *subscriber, const struct token_keys *keys);
 

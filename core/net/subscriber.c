@@ -109,8 +109,8 @@ static void on_ping_due(struct subscriber *subscriber)
 void subscriber_on_deadline(struct subscriber *subscriber)
 {
 	static void (*const acts[N_DUES])(struct subscriber *) = {
-		[DUE_AUTH] = on_auth_due,       [DUE_EXPIRY] = on_expiry_due, [DUE_PING] = on_ping_due,
-		[DUE_STALLED] = on_stalled_due, [DUE_CLOSE] = on_close_due,
+		[DUE_AUTH] = on_auth_due, [DUE_REFUSAL] = session_refuse_now, [DUE_EXPIRY] = on_expiry_due,
+		[DUE_PING] = on_ping_due, [DUE_STALLED] = on_stalled_due,     [DUE_CLOSE] = on_close_due,
 	};
 	uint64_t now = clock_monotonic_ns();
 	for (size_t i = 0; i < N_DUES; i++) {
@@ -391,7 +391,7 @@ static void on_frame(struct subscriber *subscriber, const struct websocket_frame
 {
 	if (frame->opcode == WEBSOCKET_CLOSE)
 		on_close_frame(subscriber, frame->close_code);
-	else if (subscriber->is_closing)
+	else if (subscriber->is_closing || subscriber->due_ns[DUE_REFUSAL])
 		return;
 	else if (!takes_frame(subscriber))
 		subscriber_disconnect(subscriber, 1008, "too many messages (subscribers.max_messages_per_second)", 0);

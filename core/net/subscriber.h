@@ -17,8 +17,9 @@ enum subscriber_kind { SUBSCRIBER_WEBSOCKET, SUBSCRIBER_STREAM, SUBSCRIBER_KINDS
 
 /* What may become due, in nanoseconds of the monotonic clock; 0: not. */
 enum subscriber_due {
-	DUE_AUTH,   /* no valid token yet */
-	DUE_EXPIRY, /* the token, and the grace behind it */
+	DUE_AUTH,    /* no valid token yet */
+	DUE_REFUSAL, /* of a token; until then nothing is read */
+	DUE_EXPIRY,  /* the token, and the grace behind it */
 	DUE_PING,
 	DUE_STALLED, /* while bytes wait to go out */
 	DUE_CLOSE,   /* the peer's answer to our close */

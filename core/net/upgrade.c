@@ -51,7 +51,7 @@ static void welcome(struct exchange *exchange, int access, struct grant *grant, 
 	else if (limit)
 		subscriber_disconnect(subscriber, 1013, limit, 5000);
 	else if (access == ACCESS_E_REFUSED)
-		subscriber_disconnect(subscriber, 4501, "token not valid", 0);
+		session_refuse(subscriber);
 	else if (subscriber->grant)
 		session_welcome(subscriber);
 }
@@ -76,8 +76,10 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	int access = access_read(exchange, request, ticket, &grant);
 	if (access < 0 || (access == ACCESS_E_REFUSED && !ticket)) {
 		session_free_url(from_url);
-		connection_refuse(exchange->connection, access < 0 ? 503 : 401, "unauthorized", "token not valid",
-						  access < 0 ? NULL : "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+		if (access < 0)
+			connection_refuse(exchange->connection, 503, "unavailable", "out of memory", "Retry-After: 5\r\n");
+		else
+			access_refuse(exchange->connection);
 		return;
 	}
 	switch_protocols(exchange, accept, has_subprotocol);

@@ -23,10 +23,10 @@ def frame(opcode, payload=b"", *, final=True, reserved=0, mask=b"\x01\x02\x03\x0
     return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload)) if mask else head + payload
 
 
-def raw_subscriber(gateway):
+def raw_subscriber(gateway, query=""):
     connection = gateway.raw("subscribers")
     lines = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE.items())
-    connection.send(f"GET /subscribe HTTP/1.1\r\n{lines}\r\n".encode())
+    connection.send(f"GET /subscribe{query} HTTP/1.1\r\n{lines}\r\n".encode())
     assert connection.read_head()[0] == 101
     return connection
 

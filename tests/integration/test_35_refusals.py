@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad tokens: one answer for all of them, and no speed for whoever guesses."""
+
+import json
+
+import pytest
+
+from clients import Ended
+from frames import frame, raw_subscriber, read_frame
+from gateway import TOKEN_SECRET, Gateway
+
+BAD = "eyJhbGciOiJIUzI1NiJ9.e30.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+@pytest.fixture
+def guarded():
+    with Gateway(tokens=True) as running:
+        yield running
+
+
+# One reason
+
+
+def bad_token(gateway, reason):
+    good = {"aud": "belfry", "iss": "app"}
+    if reason == "malformed":
+        return "ding"
+    if reason == "key":
+        return gateway.token(headers={"kid": "../../etc/passwd"}, secret="x" * 40, **good)
+    if reason == "signature":
+        return gateway.token(secret=TOKEN_SECRET + "x", **good)
+    changes = {
+        "algorithm": {"algorithm": "none", "secret": None},
+        "expired": {"lifetime": -3600},
+        "not_yet": {"nbf": 4000000000},
+        "issuer": {"iss": "other"},
+        "audience": {"aud": "other"},
+        "grants": {"belfry": None},
+    }
+    return gateway.token(**{**good, **changes[reason]})
+
+
+@pytest.mark.parametrize("reason", ["malformed", "algorithm", "signature", "expired", "not_yet", "issuer", "audience",
+                                    "grants"])
+def test_the_reason_is_for_the_log_alone(reason):
+    gateway = Gateway(tokens=True)
+    gateway.config["subscribers"]["tokens"].update(issuer="app", audience="belfry")
+    with gateway:
+        token = bad_token(gateway, reason)
+        answer = gateway.request("GET", "/events", headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status, answer.json()) == (401, {"error": "unauthorized", "message": "token not valid"})
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+        with gateway.connect(welcome=False) as subscriber:
+            messages, code = subscriber.send({"type": "auth", "token": token}).wait_closed()
+            assert (code, subscriber.socket.close_reason) == (4501, "token not valid")
+            assert messages == [
+                {"type": "disconnect", "code": 4501, "reason": "token not valid", "reconnect": False}
+            ]
+        assert f"token refused reason={reason} " in gateway.wait_for_line("token refused")
+
+
+# No speed
+
+
+def ask(connection, token=BAD):
+    return connection.send(f"GET /events HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+
+
+def use_up(gateway):
+    """Bad tokens until a refusal is held back, which is its connection's last answer."""
+    with gateway.raw("subscribers") as connection:
+        for n in range(1000):
+            answer = ask(connection).read_answer()
+            assert answer.status == 401
+            if answer.headers["Connection"] == "close":
+                return n
+    raise AssertionError("a thousand refusals at once")
+
+
+def outcomes(connections):
+    """What became of each: its status, or None if it was closed without a word."""
+    for connection in connections:
+        try:
+            yield connection.read_answer().status
+        except Ended:
+            yield None
+        connection.socket.close()
+
+
+# Refusals come once a second and wait five seconds at most: of these, most get none.
+CROWD = 40
+
+
+def test_guessing_gets_slow_and_then_gets_nothing(guarded):
+    good = guarded.token()
+    assert use_up(guarded) >= 100
+    crowd = [ask(guarded.raw("subscribers")) for _ in range(CROWD)]
+    with guarded.raw("subscribers") as honest:  # from the same address
+        assert ask(honest, good).read_answer().status == 200
+    with guarded.connect(welcome=False) as subscriber:
+        subscriber.authorize(good).subscribe()
+    seen = list(outcomes(crowd))
+    assert seen.count(401) >= 1 and seen.count(None) >= 1
+    assert set(seen) == {401, None}
+
+
+def auth(token):
+    return frame(1, json.dumps({"type": "auth", "token": token}).encode())
+
+
+def codes(connections):
+    """The close code of each, None without one; nobody is let in."""
+    for connection in connections:
+        code = None
+        try:
+            while code is None:
+                opcode, payload = read_frame(connection)
+                assert opcode != 1 or json.loads(payload)["type"] == "disconnect"
+                code = int.from_bytes(payload[:2], "big") if opcode == 8 else None
+        except Ended:
+            pass
+        yield code
+        connection.socket.close()
+
+
+def test_guessing_over_a_websocket_is_the_same(guarded):
+    """What comes behind a bad token is not looked at, be it a good one."""
+    use_up(guarded)
+    good = guarded.token()
+    seen = list(codes([raw_subscriber(guarded).send(auth(BAD) + auth(good)) for _ in range(CROWD)]))
+    assert set(seen) == {4501, None}
+
+
+def test_guessing_tickets_is_the_same(guarded):
+    use_up(guarded)
+    seen = list(codes([raw_subscriber(guarded, f"?ticket={'A' * 43}") for _ in range(CROWD)]))
+    assert set(seen) == {4501, None}
+
+
+def test_guessing_is_a_trickle_in_the_log(guarded):
+    use_up(guarded)
+    for _ in outcomes([ask(guarded.raw("subscribers")) for _ in range(CROWD)]):
+        pass
+    guarded.stop()
+    assert guarded.log().count("token refused") == 1
+    assert guarded.log().count("bad tokens come too fast") == 1
+
+
+def test_a_held_back_refusal_is_no_reason_to_wait_at_the_end(guarded):
+    use_up(guarded)
+    with guarded.raw("subscribers") as connection:
+        ask(connection)
+        guarded.stop()
+        connection.read_to_end()
