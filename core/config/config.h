@@ -65,6 +65,8 @@ struct config_subscribers {
 	char *path; /* of the WebSocket and the event stream */
 	char **origins;
 	size_t n_origins;
+	char **server_names; /* what Host may be, without the port */
+	size_t n_server_names;
 	struct config_token_key *keys;
 	size_t n_keys;
 	char *jwks_url; /* NULL if not given */

@@ -477,6 +477,8 @@ const struct option_type option_request_path = TEXT_TYPE("the path of a URL", .c
 const struct option_type option_url = TEXT_TYPE("a URL", .check = value_check_url);
 const struct option_type option_public_url = TEXT_TYPE("a URL", .check = value_check_public_url);
 const struct option_type option_origin = TEXT_TYPE("scheme://host or scheme://host:port", .check = value_check_origin);
+const struct option_type option_host =
+	TEXT_TYPE("a host name or an address, without a port", .check = value_check_host);
 const struct option_type option_boolean = { .what = "true or false", .read = read_boolean };
 const struct option_type option_integer = { .what = "a whole number", .read = read_number, .units = value_plain };
 const struct option_type option_duration = { .what = "a duration", .read = read_number, .units = value_durations };

@@ -48,7 +48,7 @@ struct option {
 
 /* Fields: char * */
 extern const struct option_type option_text, option_path, option_request_path, option_url, option_public_url,
-	option_origin;
+	option_origin, option_host;
 /* bool */
 extern const struct option_type option_boolean;
 /* uint64_t; or int64_t in milliseconds */

@@ -218,6 +218,11 @@ const char *value_check_public_url(struct span text)
 	return text.data[text.n - 1] == '/' ? "ends with /, which the path begins with" : NULL;
 }
 
+const char *value_check_host(struct span text)
+{
+	return is_host(text) ? NULL : "is no host name and no address, or has a port";
+}
+
 static bool is_default_port(const struct url *url)
 {
 	return (span_equal(url->scheme, SPAN("https")) && span_equal(url->port, SPAN("443"))) ||

@@ -41,5 +41,6 @@ const char *value_check_request_path(struct span text); /* of a URL: "/callbacks
 const char *value_check_url(struct span text);          /* http or https; no user, no fragment */
 const char *value_check_public_url(struct span text);   /* the same without query and without '/' at the end */
 const char *value_check_origin(struct span text);       /* as browsers write it: scheme://host[:port] */
+const char *value_check_host(struct span text);         /* a name, an IPv4 address, an IPv6 address in brackets */
 
 #endif

@@ -5,7 +5,44 @@
 #include "base/log.h"
 #include "net/limits.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+
+static struct span without_port(struct span host)
+{
+	if (!host.n)
+		return host;
+	const char *end = host.data[0] == '[' ? memchr(host.data, ']', host.n) : memchr(host.data, ':', host.n);
+	if (!end)
+		return host;
+	return span_of(host.data, (size_t)(end - host.data) + (*end == ']'));
+}
+
+static bool is_address(struct span host)
+{
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+	bool is_bracketed = host.n > 2 && host.data[0] == '[' && host.data[host.n - 1] == ']';
+	struct span inner = is_bracketed ? span_of(host.data + 1, host.n - 2) : host;
+	if (inner.n >= sizeof text)
+		return false;
+	memcpy(text, inner.data, inner.n);
+	text[inner.n] = '\0';
+	return inet_pton(is_bracketed ? AF_INET6 : AF_INET, text, &address) == 1;
+}
+
+bool access_is_known_host(const struct gateway *gateway, const struct http_request *request)
+{
+	const struct config_subscribers *subscribers = &gateway->config->subscribers;
+	struct span host = without_port(http_field(request, "host"));
+	for (size_t i = 0; i < subscribers->n_server_names; i++)
+		if (span_equal_ignoring_case(host, span_text(subscribers->server_names[i])))
+			return true;
+	if (subscribers->n_server_names)
+		return false;
+	bool may_be_rebound = subscribers->anonymous && !subscribers->anonymous_anywhere;
+	return !may_be_rebound || !host.n || is_address(host) || span_equal_ignoring_case(host, SPAN("localhost"));
+}
 
 /* The page came from the gateway itself: the same host and port, over whatever scheme a proxy in front may have. */
 static bool is_own_origin(struct span origin, struct span host)

@@ -6,6 +6,13 @@
 #include "net/connection.h"
 
 /*
+ * Whether Host is a name by which subscribers may reach the gateway: one of subscribers.server_names, else any. But
+ * anonymous subscribers on this machine must come by an address or localhost: whoever owns a name can make it lead
+ * here, and its page would read what it finds without an Origin being sent (DNS rebinding).
+ */
+bool access_is_known_host(const struct gateway *gateway, const struct http_request *request);
+
+/*
  * Checks Origin: absent is fine (no browser), else it must be on subscribers.origins or, without such a list, be the
  * gateway's own. Adds the CORS lines to the exchange. True; or it has been answered 403.
  */

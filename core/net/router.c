@@ -28,6 +28,15 @@ static void refuse_limit(struct exchange *exchange, const struct http_request *r
 	connection_refuse(exchange->connection, 503, "limit", exchange->connection->limit, "Retry-After: 5\r\n");
 }
 
+static void refuse_host(struct exchange *exchange, const struct http_request *request)
+{
+	log_info_limited("a host that is none of ours", LOG_SPAN("host", http_field(request, "host")));
+	exchange->keep_alive = false;
+	connection_refuse(exchange->connection, 421, "host",
+					  "subscribers do not reach the gateway by this name (subscribers.server_names)", NULL);
+}
+
+static const struct endpoint misdirected = { .exchange_size = sizeof(struct exchange), .begin = refuse_host };
 static const struct endpoint not_found = { .exchange_size = sizeof(struct exchange), .begin = refuse_path };
 static const struct endpoint over_limit = { .exchange_size = sizeof(struct exchange), .begin = refuse_limit };
 
@@ -71,6 +80,8 @@ static const struct endpoint *find_subscribers(const struct connection *connecti
 		endpoint = &events_endpoint;
 	else if (is_path(request, "/ticket"))
 		endpoint = &ticket_endpoint;
+	if (endpoint && !access_is_known_host(connection->reactor->gateway, request))
+		return &misdirected;
 	return endpoint && is_preflight ? &preflight_endpoint : endpoint;
 }
 

@@ -109,7 +109,7 @@ def test_handshakes_that_are_as_good(gateway, changes):
     assert shake(gateway, changes)[0] == 101
 
 
-@pytest.mark.parametrize("version", ["8", "99", "13, 8", "", "013"])
+@pytest.mark.parametrize("version", [None, "8", "99", "13, 8", "", "013"])
 def test_other_versions(gateway, version):
     status, headers = shake(gateway, {"Sec-WebSocket-Version": version})
     assert status == 426
@@ -119,7 +119,6 @@ def test_other_versions(gateway, version):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"Sec-WebSocket-Version": None},
         {"Sec-WebSocket-Key": None},
         {"Sec-WebSocket-Key": ""},
         {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ"},
@@ -129,6 +128,9 @@ def test_other_versions(gateway, version):
         {"Upgrade": "websocket, h2c"},
         {"Upgrade": "h2c"},
         {"Upgrade": "websockets"},
+        {"Upgrade": "web socket"},
+        {"Upgrade": "websocket\r\nUpgrade: h2c"},
+        {"Upgrade": None},
         {"Connection": "keep-alive"},
         {"Content-Length": "5"},
         {"Transfer-Encoding": "chunked"},
@@ -183,6 +185,62 @@ def test_without_a_list_only_its_own_origin(gateway):
     gateway.connect(origin=f"http://{host}:{port}").close()
     assert handshake_status(gateway.url(), origin=f"http://{host}:{port + 1}") == 403
     assert handshake_status(gateway.url(), origin="http://app.example.com") == 403
+
+
+def test_a_good_token_does_not_make_a_strange_page_welcome(guarded):
+    headers = bearer(guarded.token())
+    assert handshake_status(guarded.url(), headers={"Origin": "https://evil.example.com", **headers}) == 403
+    guarded.connect(headers=headers).close()
+    with guarded.connect(welcome=False) as subscriber:  # without an origin it is no page, and the token still decides
+        subscriber.send({"type": "subscribe", "id": "s1", "filter": {}})
+        assert subscriber.expect("error")["code"] == "unauthorized"
+
+
+def test_an_origin_twice(choosy):
+    assert shake(choosy, extra="Origin: http://localhost:3000\r\nOrigin: https://evil.example.com\r\n")[0] == 403
+
+
+# Names
+
+
+def status_of(gateway, host, path="/subscribe", method="GET", serves="subscribers"):
+    with gateway.raw(serves) as connection:
+        connection.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+        return connection.read_answer().status
+
+
+@pytest.mark.parametrize("host, status", [("gateway", 101), ("GATEWAY:8080", 101), ("[::1]:80", 101), ("evil", 421),
+                                          ("gateway.evil.com", 421), ("127.0.0.2", 421), ("", 421), ("[::1", 421)])
+def test_names_of_the_gateway(gateway, host, status):
+    """subscribers.server_names"""
+    assert shake(gateway, {"Host": host})[0] == status
+
+
+def test_without_a_name_at_all(gateway):
+    with gateway.raw("subscribers") as connection:
+        connection.send(b"GET /events HTTP/1.0\r\n\r\n")
+        assert connection.read_head()[0] == 421
+        connection.read_to_end()
+
+
+REBOUND = "evil.example.com"
+
+
+def test_a_name_that_was_made_to_lead_here():
+    """DNS rebinding: the page is of the gateway's own origin then, and a GET of its own bears none."""
+    with Gateway({"subscribers": {"server_names": None}}) as gateway:
+        port = gateway.address()[1]
+        for host in (REBOUND, "127.0.0.1.example.com", "localhost.example.com", "0x7f.1"):
+            assert shake(gateway, {"Host": f"{host}:{port}", "Origin": f"http://{host}:{port}"})[0] == 421
+            for method, path in (("GET", "/events"), ("GET", "/subscribe"), ("POST", "/ticket"), ("OPTIONS", "/events")):
+                assert status_of(gateway, f"{host}:{port}", path, method) == 421
+        for host in ("127.0.0.1", "localhost", "[::1]", "192.0.2.1"):
+            assert shake(gateway, {"Host": f"{host}:{port}", "Origin": f"http://{host}:{port}"})[0] == 101
+        gateway.deliver(callback(), headers={"Host": "tunnel.example.com"})  # the signature decides
+
+
+def test_who_has_a_token_may_come_by_any_name(guarded):
+    assert shake(guarded, {"Host": REBOUND})[0] == 101
 
 
 # Filters

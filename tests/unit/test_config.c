@@ -199,6 +199,7 @@ static void expect_default_subscribers(const struct config_subscribers *subscrib
 {
 	CU_ASSERT_STRING_EQUAL(subscribers->path, "/subscribe");
 	CU_ASSERT_EQUAL(subscribers->n_origins, 0);
+	CU_ASSERT_EQUAL(subscribers->n_server_names, 0);
 	CU_ASSERT_EQUAL(subscribers->n_keys, 0);
 	CU_ASSERT_PTR_NULL(subscribers->jwks_url);
 	CU_ASSERT_EQUAL(subscribers->jwks_refresh_ms, 600000);
@@ -288,6 +289,7 @@ static const char everything[] =
 	"subscribers:\n"
 	"  path: /live\n"
 	"  origins: [https://app.example.com, \"http://localhost:3000\"]\n"
+	"  server_names: [gateway.example.com, \"[::1]\"]\n"
 	"  tokens:\n"
 	"    keys: [{file: $D/secret}]\n"
 	"    jwks_url: https://app.example.com/jwks.json\n"
@@ -381,8 +383,10 @@ static void test_everything(void)
 	CU_ASSERT_STRING_EQUAL(s->path, "/live");
 	CU_ASSERT_EQUAL_FATAL(s->n_origins, 2);
 	CU_ASSERT_STRING_EQUAL(s->origins[1], "http://localhost:3000");
+	CU_ASSERT_EQUAL_FATAL(s->n_server_names, 2);
+	CU_ASSERT_STRING_EQUAL(s->server_names[1], "[::1]");
 	CU_ASSERT_EQUAL_FATAL(s->n_keys, 1);
-	CU_ASSERT_STRING_EQUAL(s->keys[0].where, "belfry.yaml:27:12");
+	CU_ASSERT_STRING_EQUAL(s->keys[0].where, "belfry.yaml:28:12");
 	expect_secret(&s->keys[0].bytes, SPAN(SECRET), "file $D/secret");
 	CU_ASSERT_STRING_EQUAL(s->jwks_url, "https://app.example.com/jwks.json");
 	CU_ASSERT_STRING_EQUAL(s->issuer, "https://app.example.com");
@@ -860,6 +864,9 @@ static void test_refuses_subscribers(void)
 		{ S "origins: https://a.example",
 		  "belfry.yaml:4:12: origins: found plain text; write a list of at most 256 entries, "
 		  "for example [https://app.example.com]" },
+		{ S "server_names: ['g:443']", "belfry.yaml:4:18: server_names: \"g:443\" is no host name and no address, or "
+									   "has a port; write a host name or "
+									   "an address, without a port, for example gateway.example.com" },
 		{ S "path: /events", "belfry.yaml:4:9: path: \"/events\" is one of the gateway's own; choose another one" },
 		{ S "max_message: 1MB1",
 		  "belfry.yaml:4:16: max_message: \"1MB1\" is not a size; write a size from 1KiB to 1MiB, for "

@@ -147,6 +147,13 @@ static void test_origins(void)
 				   "http://app.example.com:80", "https://u@app.example.com", "https://a.example https://b.example", "");
 }
 
+static void test_hosts(void)
+{
+	EXPECT_TAKEN(value_check_host, "gateway.example.com", "localhost", "127.0.0.1", "[::1]");
+	EXPECT_REFUSED(value_check_host, "", "gateway.example.com:443", "https://gateway.example.com", "*.example.com",
+				   "::1", "[::1", "a b", "a/");
+}
+
 static void expect_address(const char *text, enum config_address_kind kind, const char *what, uint16_t port,
 						   bool is_local)
 {
@@ -289,7 +296,7 @@ static void test_complaints_bounded(void)
 UNIT_MAIN({ "numbers and units are read", test_numbers }, { "what is no plain number is refused", test_no_numbers },
 		  { "numbers are written with the largest unit", test_numbers_written },
 		  { "names and paths", test_names_and_paths }, { "URLs", test_urls }, { "origins", test_origins },
-		  { "addresses are read", test_addresses }, { "what is no address is refused", test_no_addresses },
-		  { "which files may hold a secret", test_exposure },
+		  { "hosts", test_hosts }, { "addresses are read", test_addresses },
+		  { "what is no address is refused", test_no_addresses }, { "which files may hold a secret", test_exposure },
 		  { "complaints stand in the order of files and lines", test_complaints_in_order },
 		  { "complaints are bounded", test_complaints_bounded })
