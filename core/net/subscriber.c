@@ -387,6 +387,13 @@ static void on_ping_frame(struct subscriber *subscriber, struct span payload)
 	block_if_full(subscriber);
 }
 
+/* What still comes is thrown away unread. */
+static void end_flood(struct subscriber *subscriber)
+{
+	subscriber_disconnect(subscriber, 1008, "too many messages (subscribers.max_messages_per_second)", 0);
+	connection_end(subscriber->connection);
+}
+
 static void on_frame(struct subscriber *subscriber, const struct websocket_frame *frame)
 {
 	if (frame->opcode == WEBSOCKET_CLOSE)
@@ -394,7 +401,7 @@ static void on_frame(struct subscriber *subscriber, const struct websocket_frame
 	else if (subscriber->is_closing || subscriber->due_ns[DUE_REFUSAL])
 		return;
 	else if (!takes_frame(subscriber))
-		subscriber_disconnect(subscriber, 1008, "too many messages (subscribers.max_messages_per_second)", 0);
+		end_flood(subscriber);
 	else if (frame->opcode == WEBSOCKET_PING)
 		on_ping_frame(subscriber, frame->payload);
 	else if (frame->opcode == WEBSOCKET_PONG)
