@@ -8,7 +8,8 @@
 
 Each gateway has a folder and ports of its own. Nothing sleeps: whoever waits, waits for something, and not longer
 than PATIENCE. On the way out belfryd must obey SIGTERM, exit with 0, and must have written neither a sanitizer's
-report nor a secret to stderr: so every test is a test of those, too.
+report nor a secret to stderr. Nor may a secret be in an answer, in what the command line prints, or in what everybody
+can see of a process. So every test is a test of those, too.
 """
 
 import base64
@@ -148,6 +149,7 @@ class Gateway:
         said = done.stdout + done.stderr
         assert done.returncode == expect_exit, (done.returncode, said)
         assert not REPORTS.search(said.decode("utf-8", "replace")), said
+        self.check_no_secret("the command line", said)
         return done
 
     def callback_path(self, source="cronofy", **tags):
@@ -232,7 +234,8 @@ class Gateway:
         return "\n".join(line for line in self.lines if line is not None)
 
     def stop(self, *, expect_exit=0):
-        """SIGTERM, and what must be true afterwards."""
+        """SIGTERM, and what must be true before and afterwards."""
+        self.check_what_others_see()
         self.process.send_signal(signal.SIGTERM)
         self.join(expect_exit=expect_exit)
 
@@ -257,8 +260,23 @@ class Gateway:
     def check_log(self):
         log = self.log()
         assert not REPORTS.search(log), log
-        for canary in self.canaries:
-            assert canary not in log, f"the log has the secret {canary!r}:\n{log}"
+        self.check_no_secret("the log", log)
+
+    def check_no_secret(self, what, said, except_for=()):
+        text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+        for canary in self.canaries.difference(except_for):
+            assert canary not in text, f"{what} has the secret {canary!r}:\n{text}"
+
+    def check_what_others_see(self):
+        """ps(1), and the metrics."""
+        process = pathlib.Path(f"/proc/{self.process.pid}")
+        if self.process.poll() is None:
+            self.check_no_secret("ps", (process / "cmdline").read_bytes())
+            if os.access(process / "environ", os.R_OK):  # its owner may not, as it is not dumpable
+                environment = (process / "environ").read_bytes()
+                self.check_no_secret("the environment", environment, self._environment.values())
+        if any(listener["serves"] == "admin" for listener in self.listeners):
+            self.request("GET", "/metrics", serves="admin")
 
     def kill(self):
         self.process.kill()
@@ -306,7 +324,9 @@ class Gateway:
         try:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
-            return Response(answer.status, answer.headers, answer.read())
+            body = answer.read()
+            self.check_no_secret("an answer", f"{answer.headers}\n".encode() + body)
+            return Response(answer.status, answer.headers, body)
         finally:
             connection.close()
 

@@ -60,6 +60,28 @@ def test_a_bad_end_is_seen(fake, at_end):
         run()
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        f"if len(sys.argv) < 4: os.execv(sys.executable, [sys.executable, *sys.argv, '{SECRET}'])",
+        f"if len(sys.argv) < 4: os.execve(sys.executable, [sys.executable, *sys.argv, ''], {{'KEY': '{SECRET}'}})",
+    ],
+)
+def test_secrets_in_the_view_of_others_are_seen(fake, before):
+    fake(before=before)
+    with pytest.raises(AssertionError, match="has the secret"):
+        run()
+
+
+def test_secrets_in_answers_are_seen():
+    with Gateway() as gateway:
+        gateway.canaries |= {"there is nothing here", "OK: "}
+        with pytest.raises(AssertionError, match="an answer has the secret"):
+            gateway.request("GET", "/nowhere")
+        with pytest.raises(AssertionError, match="the command line has the secret"):
+            gateway.belfry("check")
+
+
 def test_a_gateway_that_hangs_is_seen(fake, monkeypatch):
     fake("pass")
     monkeypatch.setattr(gateway_module, "PATIENCE", 1)

@@ -2,6 +2,7 @@
 """Bad tokens: one answer for all of them, and no speed for whoever guesses."""
 
 import json
+import time
 
 import pytest
 
@@ -94,14 +95,15 @@ CROWD = 40
 def test_guessing_gets_slow_and_then_gets_nothing(guarded):
     good = guarded.token()
     assert use_up(guarded) >= 100
+    begun = time.monotonic()
     crowd = [ask(guarded.raw("subscribers")) for _ in range(CROWD)]
     with guarded.raw("subscribers") as honest:  # from the same address
         assert ask(honest, good).read_answer().status == 200
     with guarded.connect(welcome=False) as subscriber:
         subscriber.authorize(good).subscribe()
     seen = list(outcomes(crowd))
-    assert seen.count(401) >= 1 and seen.count(None) >= 1
     assert set(seen) == {401, None}
+    assert time.monotonic() - begun > 3  # the last that got an answer waited for it
 
 
 def auth(token):
@@ -152,3 +154,27 @@ def test_a_held_back_refusal_is_no_reason_to_wait_at_the_end(guarded):
         ask(connection)
         guarded.stop()
         connection.read_to_end()
+
+
+# Secrets
+
+
+def test_tokens_and_tickets_are_nowhere_to_be_read():
+    """Wherever they were shown, and if the log is as long as it can be."""
+    with Gateway({"log": {"level": "debug"}, "admin": {"address": "127.0.0.1:0"}}, tokens=True) as gateway:
+        for token in (gateway.token(), gateway.token(lifetime=-3600)):
+            header = {"Authorization": f"Bearer {token}"}
+            for method, path in (("GET", "/events"), ("POST", "/events"), ("GET", "/nowhere"), ("PUT", "/subscribe")):
+                gateway.request(method, path, headers=header)
+            for query in (f"token={token}", f"ticket={token}", f"after={token}", f"{token}=1", token):
+                for path in ("/events", "/subscribe", "/ticket", "/nowhere", "/callbacks/cronofy"):
+                    gateway.request("GET", f"{path}?{query}", headers={"Accept": "text/event-stream"})
+            with gateway.connect(welcome=False) as subscriber:
+                subscriber.send({"type": "subscribe", "id": token, "filter": {}, "token": token})
+                gateway.check_no_secret("an error", subscriber.receive_text().replace(f'"id":"{token}"', ""))
+                subscriber.send({"type": "auth", "token": token})
+                gateway.check_no_secret("the answer", subscriber.receive_text())
+        ticket = gateway.ticket(gateway.token())
+        gateway.request("GET", f"/events?ticket={ticket}")
+        gateway.request("GET", f"/events?ticket={ticket}")
+        gateway.post(b"{}", secrets=["x" * 32])
