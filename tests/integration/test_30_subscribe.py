@@ -2,6 +2,8 @@
 """What a subscriber sees over a WebSocket: belfry.v1."""
 
 import json
+import resource
+import threading
 
 import pytest
 
@@ -605,6 +607,32 @@ def test_too_many_filters(gateway):
         subscriber.subscribe({"event_ids": ["another"]}, "another")
 
 
+MANY_SUBSCRIPTIONS = 20_000
+
+
+def test_thousands_of_subscriptions():
+    """Each is answered, and those that are within the bound go on."""
+    with Gateway({"subscribers": {"max_messages_per_second": 10000}}) as gateway, raw_subscriber(gateway) as connection:
+        assert json.loads(read_frame(connection)[1])["type"] == "welcome"
+        asked = [f'{{"type":"subscribe","id":"s{i}","filter":{{"tags":{{"t":"{i}"}}}}}}' for i in range(MANY_SUBSCRIPTIONS)]
+        sending = threading.Thread(target=connection.send, args=(b"".join(frame(1, each.encode()) for each in asked),))
+        sending.start()
+        answers = [json.loads(read_frame(connection)[1]) for _ in asked]
+        sending.join()
+        assert [answer["type"] for answer in answers[:64]] == ["subscribed"] * 64
+        assert {answer.get("code") for answer in answers[64:]} == {"limit"}
+        gateway.deliver(callback(), path=gateway.callback_path(t="63"))
+        assert json.loads(read_frame(connection)[1])["tags"] == {"t": "63"}
+
+
+@pytest.mark.parametrize("key", ["time", "timestamp", "received_at", "sent_at"])
+def test_a_client_has_no_clock(gateway, key):
+    """What a client says about time is a key that nobody knows; what it is told is the gateway's time."""
+    with gateway.connect() as subscriber:
+        subscriber.send({"type": "ping", key: "2099-01-01T00:00:00Z"})
+        assert subscriber.expect("error")["code"] == "malformed"
+
+
 @pytest.mark.parametrize(
     "message, expected",
     [(b"\x00\x01", 1003), ("x" * (1 << 20), 1009)],
@@ -751,6 +779,17 @@ def test_what_a_token_grants(guarded, wanted, is_allowed):
             assert (message["id"], message["code"]) == ("s1", "forbidden")
 
 
+def test_what_goes_beyond_the_grants_is_one_line_in_the_log():
+    with Gateway(tokens=True) as gateway:
+        with gateway.connect(headers=bearer(gateway.token(GRANTS))) as subscriber:
+            for i in range(10):
+                subscriber.send({"type": "subscribe", "id": f"s{i}", "filter": {"interactions": ["*"]}})
+                assert subscriber.expect("error")["code"] == "forbidden"
+        gateway.wait_for_line("subscription beyond the token's grants subject=user-42")
+        gateway.stop()
+        assert gateway.log().count("beyond the token's grants") == 1
+
+
 def test_nothing_granted_is_nothing(guarded):
     with guarded.connect(headers=bearer(guarded.token([]))) as subscriber:
         subscriber.send({"type": "subscribe", "id": "s1", "filter": {"event_ids": ["x"]}})
@@ -852,6 +891,28 @@ def test_a_client_that_never_reads_is_closed_and_loses_nothing():
         with gateway.connect() as resumed:
             resumed.subscribe(after=start)
             assert event_ids(resumed.events(n)) == [f"evt-{i}" for i in range(n)]
+
+
+def resident_bytes(gateway):
+    with open(f"/proc/{gateway.process.pid}/statm", encoding="ascii") as numbers:
+        return int(numbers.read().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.only_release  # sanitizers keep what is freed
+def test_a_client_that_never_reads_costs_no_memory():
+    """What it misses is in the journal, not in memory, be it ten times what a ring holds."""
+    limits = {"ring": "1MiB"}
+    with Gateway({"limits": limits, "reactors": 1}) as gateway, raw_subscriber(gateway) as sleeping:
+        sleeping.send(frame(1, b'{"type":"subscribe","id":"s1","filter":{}}'))
+        assert json.loads(read_frame(sleeping)[1])["type"] == "welcome"
+        assert json.loads(read_frame(sleeping)[1])["type"] == "subscribed"
+        sizes = []
+        for i in range(300):  # 60 MB
+            gateway.deliver(callback(event_id=f"evt-{i}", padding="x" * 200000))
+            sizes.append(resident_bytes(gateway))
+        assert max(sizes[100:]) - max(sizes[:100]) < 10 << 20
+        for i in range(300):
+            assert json.loads(read_frame(sleeping)[1])["callback"]["event"]["event_id"] == f"evt-{i}"
 
 
 def test_a_limit_of_connections_is_told():
