@@ -11,7 +11,7 @@ import pytest
 
 from bodies import ASSIGNED, FAILING
 from browser import Browser
-from gateway import Gateway, callback
+from gateway import HOSTS, Gateway, callback
 
 # As they are sent for a page that somebody opens.
 CHROME = (
@@ -122,7 +122,7 @@ def test_pages_of_others_do_not_get_it(gateway, origin):
 
 def test_it_is_not_there_where_it_could_not_subscribe():
     """Who lists origins and not the gateway's own has no use for its page."""
-    with Gateway({"subscribers": {"origins": [ORIGIN]}}) as gateway:
+    with Gateway({"subscribers": {"origins": [ORIGIN], "server_names": [*HOSTS, "app.example.com"]}}) as gateway:
         assert get(gateway, "text/html").status == 426
         assert get(gateway, "text/html", Host="app.example.com:8443").status == 426
         assert is_page(get(gateway, "text/html", Host="app.example.com"))
