@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <time.h>
 
-/* After so many writes the loop looks whether somebody else waits, above all a callback. */
-#define WRITES_A_SLICE 256
+/* After so long a time the loop looks whether somebody else waits, above all a callback; the clock is looked at after
+ * so many writes. */
+#define SLICE_NS (NS_PER_MS / 2)
+#define WRITES_A_STEP 16
 
 /* --- the hub's wishes ------------------------------------------------------------------------------------------- */
 
@@ -81,7 +83,12 @@ static int read_journal(void *context, const struct hub_read *read)
 static void on_sweep(uv_idle_t *sweeper)
 {
 	struct reactor *reactor = sweeper->data;
-	if (!hub_sweep(reactor->hub, WRITES_A_SLICE))
+	uint64_t end_ns = clock_monotonic_ns() + SLICE_NS;
+	bool has_more;
+	do
+		has_more = hub_sweep(reactor->hub, WRITES_A_STEP);
+	while (has_more && clock_monotonic_ns() < end_ns);
+	if (!has_more)
 		(void)uv_idle_stop(sweeper);
 }
 
