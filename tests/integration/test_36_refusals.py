@@ -2,6 +2,10 @@
 """Bad tokens: one answer for all of them, and no speed for whoever guesses."""
 
 import json
+import os
+import resource
+import signal
+import subprocess
 import time
 
 import pytest
@@ -164,11 +168,11 @@ def test_tokens_and_tickets_are_nowhere_to_be_read():
     with Gateway({"log": {"level": "debug"}, "admin": {"address": "127.0.0.1:0"}}, tokens=True) as gateway:
         for token in (gateway.token(), gateway.token(lifetime=-3600)):
             header = {"Authorization": f"Bearer {token}"}
-            for method, path in (("GET", "/events"), ("POST", "/events"), ("GET", "/nowhere"), ("PUT", "/subscribe")):
-                gateway.request(method, path, headers=header)
             for query in (f"token={token}", f"ticket={token}", f"after={token}", f"{token}=1", token):
                 for path in ("/events", "/subscribe", "/ticket", "/nowhere", "/callbacks/cronofy"):
                     gateway.request("GET", f"{path}?{query}", headers={"Accept": "text/event-stream"})
+            for method, path in (("GET", "/events"), ("POST", "/events"), ("GET", "/nowhere"), ("PUT", "/subscribe")):
+                gateway.request(method, path, headers=header)
             with gateway.connect(welcome=False) as subscriber:
                 subscriber.send({"type": "subscribe", "id": token, "filter": {}, "token": token})
                 gateway.check_no_secret("an error", subscriber.receive_text().replace(f'"id":"{token}"', ""))
@@ -178,3 +182,20 @@ def test_tokens_and_tickets_are_nowhere_to_be_read():
         gateway.request("GET", f"/events?ticket={ticket}")
         gateway.request("GET", f"/events?ticket={ticket}")
         gateway.post(b"{}", secrets=["x" * 32])
+
+
+@pytest.mark.only_release  # sanitizers turn cores off
+def test_no_core_is_left(tmp_path):
+    """Not even where cores are wanted: other programs leave one."""
+
+    def dumps_core(pid):
+        resource.prlimit(pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        os.kill(pid, signal.SIGABRT)
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT).si_code == os.CLD_DUMPED
+
+    with subprocess.Popen(["sleep", "infinity"], cwd=tmp_path) as other:
+        if not dumps_core(other.pid):
+            pytest.skip("no cores here")
+    with Gateway() as gateway:
+        assert not dumps_core(gateway.process.pid)
+        gateway.kill()
