@@ -2,6 +2,9 @@
 /*
  * The signature of a callback: what the provider documents, what its SDKs test (tests/vectors/signatures.json), and
  * everything that only looks like a signature.
+ *
+ * The linker puts functions of this file in front of OpenSSL's, so that what they are asked for can be counted, and so
+ * that they can fail.
  */
 #include "wire/signature.h"
 
@@ -9,6 +12,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <openssl/evp.h>
 
 #define SECRET SPAN("CRN_NggYusqPGLxwjw5FHOJYOqSrTPNXy8WQf14OID")
 #define OTHER_SECRET SPAN("CRN_nGlYDFXwfSXgB9rvGNBJyfE454GGPtWIbNuPwr")
@@ -18,6 +22,57 @@
 #define OTHER_VALUE "BmQmWVuZ70ILWjr1CAt5oC7YOolgnku4WZtlrKfx/6k="
 /* 44 characters of base64 that nobody's secret gives. */
 #define STRANGER "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+/* --- what OpenSSL is asked for, and how it fails --- */
+
+static struct {
+	size_t n_hmacs, n_comparisons;
+	enum { NOTHING, INIT, UPDATE, FINAL, LENGTH } fault;
+	size_t n_before; /* HMACs that succeed before the fault */
+} openssl;
+
+static bool has_fault(int fault)
+{
+	return (int)openssl.fault == fault && openssl.n_hmacs >= openssl.n_before;
+}
+
+int __real_EVP_MAC_init(EVP_MAC_CTX *context, const unsigned char *key, size_t n, const OSSL_PARAM params[]);
+int __real_EVP_MAC_update(EVP_MAC_CTX *context, const unsigned char *data, size_t n);
+int __real_EVP_MAC_final(EVP_MAC_CTX *context, unsigned char *digest, size_t *ret_n, size_t size);
+int __real_CRYPTO_memcmp(const void *a, const void *b, size_t n);
+int __wrap_EVP_MAC_init(EVP_MAC_CTX *context, const unsigned char *key, size_t n, const OSSL_PARAM params[]);
+int __wrap_EVP_MAC_update(EVP_MAC_CTX *context, const unsigned char *data, size_t n);
+int __wrap_EVP_MAC_final(EVP_MAC_CTX *context, unsigned char *digest, size_t *ret_n, size_t size);
+int __wrap_CRYPTO_memcmp(const void *a, const void *b, size_t n);
+
+int __wrap_EVP_MAC_init(EVP_MAC_CTX *context, const unsigned char *key, size_t n, const OSSL_PARAM params[])
+{
+	return has_fault(INIT) ? 0 : __real_EVP_MAC_init(context, key, n, params);
+}
+
+int __wrap_EVP_MAC_update(EVP_MAC_CTX *context, const unsigned char *data, size_t n)
+{
+	return has_fault(UPDATE) ? 0 : __real_EVP_MAC_update(context, data, n);
+}
+
+/* The right digest is written in any case: whoever does not look at the result would take it. */
+int __wrap_EVP_MAC_final(EVP_MAC_CTX *context, unsigned char *digest, size_t *ret_n, size_t size)
+{
+	bool fails = has_fault(FINAL), is_short = has_fault(LENGTH);
+	int r = __real_EVP_MAC_final(context, digest, ret_n, size);
+	openssl.n_hmacs++;
+	if (is_short)
+		*ret_n -= 1;
+	return fails ? 0 : r;
+}
+
+int __wrap_CRYPTO_memcmp(const void *a, const void *b, size_t n)
+{
+	openssl.n_comparisons++;
+	return __real_CRYPTO_memcmp(a, b, n);
+}
+
+/* --- checks --- */
 
 static struct verifier *create(const struct span *secrets, size_t n_secrets)
 {
@@ -215,6 +270,82 @@ static void test_bounds_the_length_of_the_header(void)
 	CU_ASSERT_EQUAL(check(SECRET, buffer_span(&header), BODY), SIGNATURE_E_TOO_MANY);
 }
 
+/* Eight elements, the right one in this place (of eight: in none). */
+static void add_elements(struct buffer *header, size_t place)
+{
+	for (size_t i = 0; i < SIGNATURE_MAX_ELEMENTS; i++) {
+		buffer_add_text(header, i ? "," : "");
+		buffer_add_text(header, i == place ? OTHER_VALUE : STRANGER);
+	}
+}
+
+/* So the time tells neither which element was right nor which secret. */
+static void test_compares_every_pair_whichever_matches(void)
+{
+	struct span secrets[SIGNATURE_MAX_SECRETS];
+	for (size_t s = 0; s <= SIGNATURE_MAX_SECRETS; s++) {
+		for (size_t i = 0; i < SIGNATURE_MAX_SECRETS; i++)
+			secrets[i] = i == s ? OTHER_SECRET : SECRET;
+		CLEANUP(verifier_destroy) struct verifier *verifier = create(secrets, SIGNATURE_MAX_SECRETS);
+		for (size_t e = 0; e <= SIGNATURE_MAX_ELEMENTS; e++) {
+			CLEANUP(buffer_finish) struct buffer header = BUFFER_INIT;
+			add_elements(&header, e);
+			openssl.n_hmacs = openssl.n_comparisons = 0;
+			bool is_valid = verifier_check(verifier, buffer_span(&header), BODY, NULL) == SIGNATURE_VALID;
+			CU_ASSERT_EQUAL(is_valid, s < SIGNATURE_MAX_SECRETS && e < SIGNATURE_MAX_ELEMENTS);
+			CU_ASSERT_EQUAL(openssl.n_hmacs, SIGNATURE_MAX_SECRETS);
+			CU_ASSERT_EQUAL(openssl.n_comparisons, SIGNATURE_MAX_SECRETS * SIGNATURE_MAX_ELEMENTS);
+		}
+	}
+}
+
+static void test_computes_nothing_for_headers_over_the_bounds(void)
+{
+	CLEANUP(buffer_finish) struct buffer many = BUFFER_INIT, long_one = BUFFER_INIT;
+	CLEANUP(verifier_destroy) struct verifier *verifier = create(&SECRET, 1);
+	add_elements(&many, 0);
+	buffer_add_text(&many, "," STRANGER);
+	while (long_one.n <= SIGNATURE_MAX_HEADER_BYTES)
+		buffer_add_char(&long_one, 'x');
+	const struct span headers[] = { buffer_span(&many), buffer_span(&long_one), SPAN(""), SPAN(",,"), { NULL, 0 } };
+	openssl.n_hmacs = openssl.n_comparisons = 0;
+	for (size_t i = 0; i < ARRAY_LENGTH(headers); i++)
+		CU_ASSERT_NOT_EQUAL(verifier_check(verifier, headers[i], BODY, NULL), SIGNATURE_VALID);
+	CU_ASSERT_EQUAL(openssl.n_hmacs, 0);
+	CU_ASSERT_EQUAL(openssl.n_comparisons, 0);
+}
+
+/* Neither valid nor a mismatch: nothing is known, whichever secret it was. */
+static void test_tells_when_openssl_fails(void)
+{
+	struct span secrets[] = { SECRET, OTHER_SECRET, SECRET };
+	CLEANUP(verifier_destroy) struct verifier *verifier = create(secrets, ARRAY_LENGTH(secrets));
+	for (int fault = INIT; fault <= LENGTH; fault++)
+		for (size_t n = 0; n < ARRAY_LENGTH(secrets); n++) {
+			CLEANUP(buffer_finish) struct buffer value = BUFFER_INIT;
+			openssl.fault = fault;
+			openssl.n_before = n;
+			openssl.n_hmacs = 0;
+			CU_ASSERT_EQUAL(verifier_check(verifier, SPAN(VALUE "," STRANGER), BODY, NULL), -ENOMEM);
+			openssl.n_hmacs = 0;
+			CU_ASSERT_EQUAL(verifier_check(verifier, SPAN(STRANGER), BODY, NULL), -ENOMEM);
+			openssl.n_hmacs = 0;
+			CU_ASSERT_EQUAL(verifier_sign(verifier, BODY, &value), -ENOMEM);
+			openssl.fault = NOTHING;
+		}
+	CU_ASSERT_EQUAL(verifier_check(verifier, SPAN(VALUE), BODY, NULL), SIGNATURE_VALID);
+}
+
+static void test_tells_when_a_key_cannot_be_made(void)
+{
+	struct verifier *verifier = NULL;
+	openssl.fault = INIT;
+	openssl.n_before = 0;
+	CU_ASSERT_EQUAL(verifier_create(scheme_find(SPAN("cronofy")), &SECRET, 1, &verifier), -ENOMEM);
+	openssl.fault = NOTHING;
+	CU_ASSERT_PTR_NULL(verifier);
+}
+
 static int create_outcome(const struct span *secrets, size_t n_secrets)
 {
 	struct verifier *verifier = NULL;
@@ -286,6 +417,10 @@ UNIT_MAIN({ "the provider's and its SDKs' vectors", test_vectors },
 		  { "refuses another form of the secret", test_refuses_another_form_of_the_secret },
 		  { "bounds the number of elements", test_bounds_the_number_of_elements },
 		  { "bounds the length of the header", test_bounds_the_length_of_the_header },
+		  { "compares every pair, whichever matches", test_compares_every_pair_whichever_matches },
+		  { "computes nothing for headers over the bounds", test_computes_nothing_for_headers_over_the_bounds },
+		  { "tells when OpenSSL fails", test_tells_when_openssl_fails },
+		  { "tells when a key cannot be made", test_tells_when_a_key_cannot_be_made },
 		  { "refuses unusable secrets", test_refuses_unusable_secrets },
 		  { "knows its schemes", test_knows_its_schemes }, { "signs what it accepts", test_signs_what_it_accepts },
 		  { "signs empty and binary bodies", test_signs_empty_and_binary_bodies })
