@@ -3,6 +3,7 @@
 
 import contextlib
 import gzip
+import itertools
 import random
 import re
 import socket
@@ -81,6 +82,50 @@ def test_bodies_arrive_as_they_were_sent(gateway, body, interactions):
         assert event["source"] == "cronofy"
         # CR would end a line of the stream, too; in JSON it is nothing but white space
         assert event["text"] == text.replace("\r", "")
+
+
+CALL = re.compile(r"\d+ +(?:<\.\.\. )?(\w+)(?:\((\d+<[^>]*>)?| resumed>)(.*)")
+
+
+def completed_calls(trace):
+    """What strace -f -y wrote, as (call, file, the rest of the line), in the order in which calls returned."""
+    begun = {}
+    for line in trace.splitlines():
+        thread, match = line.split()[0], CALL.match(line)
+        if not match:
+            continue
+        name, file, rest = match.groups()
+        if " resumed>" in line:
+            file, begin = begun.pop((thread, name))
+            rest = begin + rest
+        if rest.endswith("<unfinished ...>"):
+            begun[thread, name] = file, rest
+        else:
+            yield name, file or "", rest
+
+
+@pytest.mark.only_release  # LeakSanitizer cannot be traced
+def test_200_is_said_after_the_disk_has_it(tmp_path):
+    trace = tmp_path / "trace"
+    calls = "trace=recvfrom,read,pwrite64,fsync,fdatasync,sendto"
+    with Gateway(runner=["strace", "-D", "-f", "-y", "-q", "-o", str(trace), "-e", calls]) as gateway:
+        for _ in range(5):
+            gateway.deliver(callback())
+        pid = gateway.process.pid
+    while f"{pid} +++ exited with 0 +++" not in trace.read_text(encoding="utf-8", errors="replace"):
+        pass  # strace ends a moment later than what it watches
+    steps = []
+    for name, file, rest in completed_calls(trace.read_text(encoding="utf-8", errors="replace")):
+        if "POST " + CALLBACK_PATH in rest:
+            steps.append(["received"])
+        elif "HTTP/1.1 200 OK" in rest:
+            steps[-1].append("answered")
+        elif "journal.db-wal" in file and steps:
+            steps[-1].append({"pwrite64": "written", "fdatasync": "synced", "fsync": "synced"}[name])
+    assert len(steps) == 5
+    for step in steps:
+        step = [word for word, _ in itertools.groupby(step)]
+        assert step[: step.index("answered")][-2:] == ["written", "synced"], step
 
 
 @pytest.mark.parametrize("body", [case[1] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
@@ -639,6 +684,13 @@ PROTOCOLS = ["foo", "h2c", "websocket", "websocket, h2c", "", ","]
 def test_upgrades_are_refused(gateway, protocol):
     """A POST on a connection that stays, then an upgrade to something: a library's use after free in its time."""
     assert_upgrades_are_refused(gateway, protocol)
+
+
+@pytest.mark.only_release  # valgrind and sanitizers exclude each other
+def test_upgrades_are_refused_without_a_word_from_valgrind():
+    with Gateway(runner=["valgrind", "--quiet", "--error-exitcode=99"]) as gateway:
+        for protocol in PROTOCOLS:
+            assert_upgrades_are_refused(gateway, protocol)
 
 
 def test_who_it_comes_from_is_the_sockets_word():
