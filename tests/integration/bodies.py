@@ -115,6 +115,10 @@ BODIES = [
     _odd("white space", ' \t{ \n"notification" :\t{ "type"\n:"change" } } \n', ("change",)),
     _odd("CRLF", '{\r\n"notification":\r\n{"type":"change"},"x":"crlf"\r\n}\r\n', ("change",)),
     _odd("escapes", r'{"notification":{"type":"ch\u0061nge"},"x":"\/\u00e9\ud83d\udd14\"\\\b"}', ("change",)),
+    _odd(
+        "odd text",
+        '{"event":{"summary":"\\u0000 \\u202e \u202e \\uffff \uffff \U0001f514 a' + "\u0300\u0301" * 500 + '"}}',
+    ),
     _odd("event first", "{" + _EVENT % "first" + '},"notification":{"interactions":[{"type":"a"}]}}', ("a",)),
     _odd("numbers", '{"x":[1e308,9223372036854775808,-0,1e-400,1e400,' + "7" * 400 + "]}"),
     _odd("notification is a list", '{"notification":[]}'),
