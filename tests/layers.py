@@ -3,8 +3,8 @@
 """Who may include whom in core/.
 
 A folder is a layer. It may include itself and the layers above it, and of the libraries only those that the
-tables below give it, so that a library can be replaced by changing one folder. Exit status 1 and one line for
-each #include that breaks a rule.
+tables below give it, so that a library can be replaced by changing one folder. Of libwebsockets only what carries
+bytes may be used. Exit status 1 and one line for each #include, or word, that breaks a rule.
 """
 
 import fnmatch
@@ -39,6 +39,16 @@ SYSTEM = re.compile(
     r"sysexits|termios|threads|time|unistd)\.h|(sys|netinet|arpa|linux|net)/[a-z0-9_]+\.h"
 )
 
+# What of libwebsockets is used: nothing that reads a request, frames a message or keeps what waits (core/README.md), nor
+# its limits, some of which do nothing, and one of which makes every look-up a linear scan (fd_limit_per_thread).
+LIBWEBSOCKETS = {
+    "lws_adopt_descriptor_vhost", "lws_callback_on_writable", "lws_callback_reasons", "lws_context",
+    "lws_context_creation_info", "lws_context_destroy", "lws_create_context", "lws_create_vhost",
+    "lws_get_opaque_user_data", "lws_get_ssl", "lws_protocols", "lws_rx_flow_control", "lws_set_log_level",
+    "lws_set_opaque_user_data", "lws_set_timeout", "lws_sock_file_fd_type", "lws_vhost",
+}  # fmt: skip
+UNUSED = re.compile(r"\b(lws_\w+|lejp_\w+|\w*ip_limit\w*|fd_limit_per_thread|extensions|LWS_\w*LISTEN_SHARE)\b")
+
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>]+)>|"([^"]+)"|(.+))', re.MULTILINE)
 
 
@@ -66,8 +76,17 @@ def judge_own(name, header):
     return None
 
 
+def judge_words(text):
+    """What of libwebsockets is not to be used, as (line, sentence)."""
+    for match in UNUSED.finditer(text):
+        if match[1] not in LIBWEBSOCKETS:
+            yield text.count("\n", 0, match.start()) + 1, f"{match[1]} of libwebsockets is not used here"
+
+
 def judge(name, text):
     """Every complaint about the file `name` (relative to core/) as (line, sentence)."""
+    if "#include <libwebsockets.h>" in text:
+        yield from judge_words(text)
     for match in INCLUDE.finditer(text):
         foreign, own, other = match.groups()
         if foreign:
@@ -88,6 +107,8 @@ def test_itself():
         ("net/reactor.c", '#include "hub/hub.h"\n#include <uv.h>\n#include <sys/socket.h>'),
         ("cli/belfry.c", '#include "config/config.h"\n#include <curl/curl.h>'),
         ("hub/hub.c", "#include <uthash.h>"),
+        ("net/transport.c", "#include <libwebsockets.h>\nstruct lws_vhost *v = lws_create_vhost(c, &info);"),
+        ("hub/ring.c", "ring.extensions = 0;"),
     ]
     bad = [
         ("base/span.c", '#include "wire/event.h"'),
@@ -103,6 +124,8 @@ def test_itself():
         ("base/log.c", "#include <glib.h>"),
         ("base/log.c", "#include HEADER"),
         ("oddities/x.c", '#include "base/span.h"'),
+        ("net/transport.c", "lws_write(wsi, data, n, LWS_WRITE_RAW);\n#include <libwebsockets.h>"),
+        ("net/transport.c", "info.fd_limit_per_thread = 7;\n#include <libwebsockets.h>"),
     ]
     for name, text in good:
         assert not list(judge(name, text)), (name, text, list(judge(name, text)))

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS: new enough, HTTP/1.1 only, and the same gateway behind it."""
 
+import contextlib
 import datetime
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
+import subprocess
+import xml.etree.ElementTree
 
 import pytest
 from cryptography import x509
@@ -127,6 +131,21 @@ def test_weak_ciphers_are_refused(gateway, ciphers):
         connect(gateway, context)
 
 
+@pytest.mark.release
+def test_a_scanner_finds_nothing(gateway):
+    address = ":".join(map(str, gateway.address()))
+    found = subprocess.run(["sslscan", "--xml=-", address], capture_output=True, check=True, timeout=60).stdout
+    scan = xml.etree.ElementTree.fromstring(found).find("ssltest")
+    protocols = {(each.get("type"), each.get("version")) for each in scan.iter("protocol") if each.get("enabled") == "1"}
+    assert protocols == {("tls", "1.2"), ("tls", "1.3")}
+    ciphers = [(each.get("cipher"), int(each.get("bits"))) for each in scan.iter("cipher")]
+    assert len(ciphers) >= 5
+    for name, bits in ciphers:
+        assert name.startswith(("TLS_", "ECDHE-")) and re.search("GCM|CHACHA20", name) and bits >= 128, name
+    assert {each.get("vulnerable") for each in scan.iter("heartbleed")} == {"0"}
+    assert scan.find("renegotiation").get("supported") == "0"
+
+
 @pytest.mark.parametrize(
     "offered, chosen", [(["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), ([], None)]
 )
@@ -176,6 +195,26 @@ def test_a_handshake_that_never_ends_harms_nobody(gateway):
     assert post(gateway, callback()) == 200
     for connection in half:
         connection.socket.close()
+
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warning|info) ")
+BROKEN = [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05garbage" * 10, b"\x80\x2e\x01\x00\x02" * 20, b"\x15\x03\x01", b""]
+
+
+def test_broken_handshakes_are_a_trickle_in_the_log():
+    """And what the libraries below say comes in lines like all others."""
+    gateway = Gateway()
+    gateway.config["listen"] = listen(make_certificate(gateway.folder))
+    with gateway:
+        n_before = len(gateway.lines)
+        for data in BROKEN * 20:
+            with gateway.raw() as connection, contextlib.suppress(OSError):  # it may be gone before we are
+                connection.send(data).finish_sending()
+                connection.read_to_end()
+        assert post(gateway, callback()) == 200
+        gateway.stop()
+        assert gateway.log().count("\n") - n_before < 10
+        assert all(LINE.match(line) for line in gateway.log().split("\n"))
 
 
 def test_a_subscriber_that_is_behind_gets_everything(gateway):

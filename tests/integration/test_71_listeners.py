@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the gateway can be reached: by address, by path, by what systemd passes; and what is served where."""
 
+import ctypes
 import os
+import pathlib
+import re
+import signal
 import socket
 import stat
+import time
 
 import pytest
 
@@ -173,10 +178,90 @@ def descriptors_without_cloexec(pid):
             pass  # closed meanwhile
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="belfryd is not dumpable: only root may look at its descriptors")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="belfryd is not dumpable: only root may look inside")
+
+
+@needs_root
 def test_no_descriptor_would_be_inherited():
     """What the daemon opens for itself is closed on exec."""
     with Gateway() as gateway, gateway.connect() as subscriber:
         subscriber.subscribe()
         gateway.deliver(callback())
         assert not list(descriptors_without_cloexec(gateway.process.pid))
+
+
+PIDFD_GETFD = 438
+
+
+def the_gateways_end_of(gateway, connection):
+    """Its socket, duplicated."""
+    pidfd = os.pidfd_open(gateway.process.pid)
+    for descriptor in os.listdir(f"/proc/{gateway.process.pid}/fd"):
+        if not os.readlink(f"/proc/{gateway.process.pid}/fd/{descriptor}").startswith("socket:"):
+            continue
+        found = socket.socket(fileno=ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, int(descriptor), 0))
+        try:
+            if found.getpeername() == connection.getsockname():
+                os.close(pidfd)
+                return found
+        except OSError:
+            pass  # it listens
+        found.close()
+    raise AssertionError("the gateway does not have it")
+
+
+@needs_root
+def test_what_is_written_goes_out_at_once_and_whoever_is_gone_is_found_out():
+    with Gateway() as gateway, gateway.raw() as connection:
+        assert get(connection).status == 200
+        with the_gateways_end_of(gateway, connection.socket) as its_end:
+            assert its_end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert its_end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60000
+
+
+@pytest.mark.tsan
+def test_several_reactors_serve_as_one():
+    with Gateway({"reactors": 4}) as gateway:
+        subscribers = [gateway.connect() for _ in range(8)]
+        senders = [gateway.raw() for _ in range(8)]
+        bodies = [callback() for _ in senders]
+        for subscriber in subscribers:
+            subscriber.subscribe()
+        for sender, body in zip(senders, bodies):
+            assert post(sender, body).status == 200
+        for subscriber in subscribers:
+            for body in bodies:
+                assert subscriber.receive_text().endswith(body.decode() + "}")
+            subscriber.close()
+        for sender in senders:
+            sender.socket.close()
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_who_waits_does_nothing():
+    """With a subscriber, after a callback and after a signal: no loop turns by itself."""
+    with Gateway({"limits": {"idle_timeout": "2s"}}) as gateway, gateway.connect() as subscriber:
+        subscriber.subscribe()
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for_line("SIGHUP")
+        with gateway.raw() as idle:
+            assert post(idle, callback()).status == 200
+            subscriber.event()
+            start, before = time.monotonic(), cpu_seconds(gateway.process.pid)
+            assert idle.read_to_end() == b""
+            used, waited = cpu_seconds(gateway.process.pid) - before, time.monotonic() - start
+        assert used < waited / 10
+
+
+@needs_root
+def test_what_is_loaded_at_run_time_is_installed():
+    """Debian's libwebsockets looks for its event loop in a package of its own."""
+    dependencies = pathlib.Path(__file__).parent.parent.parent / "packaging" / "dependencies"
+    with Gateway() as gateway:
+        maps = pathlib.Path(f"/proc/{gateway.process.pid}/maps").read_text(encoding="utf-8")
+    assert re.search(r"/libwebsockets-evlib_uv\.so$", maps, re.MULTILINE)
+    assert re.search(r"^run +libwebsockets-evlib-uv$", dependencies.read_text(encoding="utf-8"), re.MULTILINE)
