@@ -16,7 +16,7 @@ from gateway import belfryd_path
 pytestmark = pytest.mark.only_release  # sanitizers exclude valgrind
 
 PROGRAM = pathlib.Path(belfryd_path()).resolve().parent.parent / "tests" / "fuzz" / "fuzz_callback"
-N = 4000
+N = 3000
 
 
 def keys(n):
