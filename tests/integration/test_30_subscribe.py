@@ -719,6 +719,8 @@ def bad_tokens(gateway):
         "alg none with a signature": f"{none}.{payload}.{signature}",
         "another payload": f"{head}.{payload[:-2]}AA.{signature}",
         "another secret": gateway.token(secret=TOKEN_SECRET + "x"),
+        "a path as kid": gateway.token(secret="x" * 32, headers={"kid": "../../../../dev/null"}),
+        "a key of its own": gateway.token(secret="-" * 32, headers={"jwk": {"kty": "oct", "k": "LS0tLQ"}}),
         "expired": gateway.token(lifetime=-3600),
         "not yet": gateway.token(nbf=4000000000),
         "no exp": gateway.token(exp=None),
@@ -731,8 +733,9 @@ def bad_tokens(gateway):
 
 
 @pytest.mark.parametrize("name", ["no token", "two parts", "no signature", "alg none", "alg none with a signature",
-                                  "another payload", "another secret", "expired", "not yet", "no exp", "empty claims",
-                                  "no grants", "grants are no list", "grants are no filters", "too long"])
+                                  "another payload", "another secret", "a path as kid", "a key of its own", "expired",
+                                  "not yet", "no exp", "empty claims", "no grants", "grants are no list",
+                                  "grants are no filters", "too long"])
 def test_bad_tokens(guarded, name):
     token = bad_tokens(guarded)[name]
     with guarded.connect(welcome=False) as subscriber:
