@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad tokens: one answer for all of them, and no speed for whoever guesses."""
 
+import base64
+import hashlib
+import hmac
 import json
 import os
+import pathlib
+import re
 import resource
 import signal
 import subprocess
 import time
 
+import jwt
 import pytest
 
 from clients import Ended
@@ -199,3 +205,61 @@ def test_no_core_is_left(tmp_path, monkeypatch):
     with Gateway() as gateway:
         assert not dumps_core(gateway.process.pid)
         gateway.kill()
+
+
+# Time
+
+
+def digest_of(key, text):
+    return base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
+
+
+def signed_body():
+    return f"{digest_of(b'CRN_fuzz', b'{}')}\n{{}}", 0
+
+
+def signed_tags():
+    signed = b"11:belfry-tags,7:cronofy,4:user,2:42,"
+    sig = digest_of(b"a key that signs tags, 32 bytes.", signed).translate(str.maketrans("+/", "-_")).rstrip("=")
+    return f"user=42&sig={sig}", len("user=42&sig=")
+
+
+def signed_token():
+    claims = {"exp": 1764000100, "belfry": {"subscribe": [{}]}}
+    token = jwt.encode(claims, "a secret that signs tokens: 32 b", "HS256")
+    return token, token.rindex(".") + 1
+
+
+# By the target that reads it with a key that everybody knows: what is signed and where its signature begins, and the
+# function in which instructions are counted. In a token's case the rest of its reading costs now this, now that, because
+# JSON's tables are seeded.
+COMPARISONS = {
+    "fuzz_signature": (signed_body, "verifier_check"),
+    "fuzz_tags": (signed_tags, "tag_checker_read"),
+    "fuzz_token": (signed_token, "CRYPTO_memcmp"),
+}
+
+
+def instructions(path, target, function):
+    program = pathlib.Path(belfryd_path()).resolve().parent.parent / "tests" / "fuzz" / target
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect={function}"]
+    done = subprocess.run([*command, str(program), str(path)], capture_output=True, text=True, check=True)
+    return int(re.search(r"Collected : (\d+)", done.stderr)[1])
+
+
+@pytest.mark.only_release  # sanitizers exclude valgrind
+@pytest.mark.parametrize("target", COMPARISONS)
+def test_how_much_of_a_guess_is_right_does_not_show_in_time(target, tmp_path):
+    """A signature that is wrong from the start costs what one costs that is wrong at the end."""
+    make, function = COMPARISONS[target]
+    signed, start = make()
+
+    def cost(text):
+        path = tmp_path / "input"
+        path.write_text(text)
+        return instructions(path, target, function)
+
+    guesses = [f"{signed[:i]}{'A' if signed[i] != 'A' else 'B'}{signed[i + 1:]}" for i in range(start, start + 43, 7)]
+    costs = [cost(guess) for guess in guesses]
+    assert costs[0] > 100 and set(costs) == {costs[0]}
+    assert function == "CRYPTO_memcmp" or cost(signed) != costs[0]  # so the guesses were near
