@@ -13,6 +13,7 @@ import time
 import pytest
 
 from clients import PATIENCE, RawConnection, Subscriber
+from frames import HANDSHAKE
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
 
 # Who can connect to a socket that systemd passes is not known, so anonymous subscribers have to be allowed twice.
@@ -99,8 +100,16 @@ def test_each_listener_serves_its_own():
         with gateway.raw("sources") as connection:
             for path in ("/events", "/subscribe", "/ticket"):
                 assert get(connection, path).status == 404
+        for path in ("/subscribe", CALLBACK_PATH):
+            with gateway.raw("sources") as connection:
+                lines = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE.items())
+                connection.send(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
+                assert connection.read_answer().status in (404, 405)
         with gateway.raw("subscribers") as connection:
             assert post(connection, callback()).status == 404
+        with gateway.raw("subscribers") as connection:
+            connection.send(b"POST /subscribe HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\n{}")
+            assert connection.read_answer().status == 405
 
 
 def test_several_listeners_for_the_same():
