@@ -2,11 +2,11 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_outlet.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define MAX_VALUE_BYTES 256
 #define LINE_BYTES PIPE_BUF
@@ -330,8 +330,6 @@ void log_write(enum log_level level, struct log_limit *limit, const char *messag
 		put_field(&line, &LOG_NUMBER("suppressed", suppressed));
 	memcpy(line.bytes + line.n, as_json ? "}\n" : "\n", END_BYTES); /* there is always room for it */
 	line.n += as_json ? 2 : 1;
-	/* Nobody to tell if the log itself cannot be written. */
-	if (write(STDERR_FILENO, line.bytes, line.n) < 0) {
-	}
+	log_outlet_put(span_of(line.bytes, line.n));
 	errno = saved_errno;
 }

@@ -7,7 +7,7 @@
  *
  * Values are quoted and escaped here and cut at 256 bytes, so nothing that a peer sends can
  * forge a line or move a cursor; in JSON, what is no UTF-8 becomes U+FFFD. Bodies, secrets and tokens are never passed
- * in at all. Any thread may log; a line is one write(2), and costs no allocation.
+ * in at all. Any thread may log, and never waits for whoever reads (log_outlet.h); a line costs no allocation.
  *
  *     log_warning("page refused", LOG_SPAN("origin", origin));
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "base/log_outlet.h"
 #include "daemon/daemon.h"
 
 #include <curl/curl.h>
@@ -86,7 +87,11 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	log_set_level(levels[config->log_level]);
 	log_set_json(config->log_format == CONFIG_LOG_JSON);
-	int r = daemon_run(config);
+	int r = log_outlet_start();
+	if (r < 0)
+		log_warning("whoever is slow to read this log slows down the gateway", LOG_ERRNO(r));
+	r = daemon_run(config);
+	log_outlet_stop();
 	curl_global_cleanup();
 	return r == DAEMON_STOPPED ? EXIT_SUCCESS : r == DAEMON_E_CONFIG ? EX_CONFIG : EXIT_FAILURE;
 }

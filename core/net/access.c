@@ -96,7 +96,6 @@ bool access_check_origin(struct exchange *exchange, const struct http_request *r
 int access_verify(struct connection *connection, struct span token, struct grant **ret_grant)
 {
 	struct gateway *gateway = connection->reactor->gateway;
-	char peer[CONNECTION_PEER_SIZE];
 	struct token_keys *keys = gateway_keys(gateway);
 	int r = token_verify(keys, token, clock_wall_ms(), ret_grant);
 	token_keys_unref(keys);
@@ -106,7 +105,7 @@ int access_verify(struct connection *connection, struct span token, struct grant
 		return r;
 	connection->reactor->counters.tokens_refused++;
 	log_info_rarely("token refused", LOG_TEXT("reason", token_outcome_name((enum token_outcome)r)),
-					LOG_SPAN("peer", connection_peer(connection, peer)));
+					LOG_SPAN("peer", connection_peer(connection)));
 	return ACCESS_E_REFUSED;
 }
 
@@ -153,14 +152,13 @@ int access_read(struct exchange *exchange, const struct http_request *request, c
 	return r < 0 ? r : ACCESS_GRANTED;
 }
 
-int64_t access_refusal_wait_ms(const struct connection *connection)
+int64_t access_refusal_wait_ms(struct connection *connection)
 {
 	int64_t wait_ms =
 		limits_refusal_wait_ms(connection->reactor->gateway->limits, connection->address, clock_monotonic_ns());
 	if (wait_ms) {
-		char peer[CONNECTION_PEER_SIZE];
 		log_info_rarely("bad tokens come too fast: refusals have to wait",
-						LOG_SPAN("peer", connection_peer(connection, peer)));
+						LOG_SPAN("peer", connection_peer(connection)));
 	}
 	return wait_ms;
 }

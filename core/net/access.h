@@ -32,7 +32,7 @@ int access_read(struct exchange *exchange, const struct http_request *request, c
 /* A token by itself: ACCESS_GRANTED, ACCESS_E_REFUSED (counted, logged), -ENOMEM. */
 int access_verify(struct connection *connection, struct span token, struct grant **ret_grant) MUST_USE;
 /* How long the answer to ACCESS_E_REFUSED has to wait, counting it: see limits_refusal_wait_ms(). */
-int64_t access_refusal_wait_ms(const struct connection *connection) MUST_USE;
+int64_t access_refusal_wait_ms(struct connection *connection) MUST_USE;
 /* Answers 401, when it is time. */
 void access_refuse(struct connection *connection);
 /* As access_read(); whatever is not a grant has been answered, and NULL is returned. */

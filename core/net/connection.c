@@ -12,6 +12,8 @@
 #include <utlist.h>
 
 #define LINGER_MS 2000
+/* An IPv6 address in brackets, with its port. */
+#define PEER_SIZE (INET6_ADDRSTRLEN + 8)
 
 static const struct config_limits *limits_of(const struct connection *connection)
 {
@@ -20,7 +22,7 @@ static const struct config_limits *limits_of(const struct connection *connection
 
 /* --- the peer, for the log -------------------------------------------------------------------------------------- */
 
-struct span connection_peer(const struct connection *connection, char ret_text[static CONNECTION_PEER_SIZE])
+static void describe_peer(int fd, char ret_text[static PEER_SIZE])
 {
 	union {
 		struct sockaddr any;
@@ -31,10 +33,14 @@ struct span connection_peer(const struct connection *connection, char ret_text[s
 	char ip[INET6_ADDRSTRLEN] = "?";
 	socklen_t size = sizeof address;
 	uint16_t port = 0;
-	if (getpeername(connection->link.fd, &address.any, &size) < 0)
-		return SPAN("gone");
-	if (address.any.sa_family == AF_UNIX)
-		return SPAN("unix");
+	if (getpeername(fd, &address.any, &size) < 0) {
+		(void)snprintf(ret_text, PEER_SIZE, "gone");
+		return;
+	}
+	if (address.any.sa_family == AF_UNIX) {
+		(void)snprintf(ret_text, PEER_SIZE, "unix");
+		return;
+	}
 	if (address.any.sa_family == AF_INET6) {
 		(void)inet_ntop(AF_INET6, &address.v6.sin6_addr, ip, sizeof ip);
 		port = ntohs(address.v6.sin6_port);
@@ -42,8 +48,17 @@ struct span connection_peer(const struct connection *connection, char ret_text[s
 		(void)inet_ntop(AF_INET, &address.v4.sin_addr, ip, sizeof ip);
 		port = ntohs(address.v4.sin_port);
 	}
-	int n = snprintf(ret_text, CONNECTION_PEER_SIZE, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, port);
-	return span_of(ret_text, n > 0 ? (size_t)n : 0);
+	(void)snprintf(ret_text, PEER_SIZE, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, port);
+}
+
+struct span connection_peer(struct connection *connection)
+{
+	char text[PEER_SIZE];
+	if (!connection->peer) {
+		describe_peer(connection->link.fd, text);
+		connection->peer = span_dup(span_text(text));
+	}
+	return connection->peer ? span_text(connection->peer) : SPAN("?");
 }
 
 /* --- phases and deadlines --------------------------------------------------------------------------------------- */
@@ -361,10 +376,9 @@ void connection_subscribe(struct connection *connection, struct subscriber *subs
 
 static void refuse_bad_request(struct connection *connection, const struct http_problem *problem)
 {
-	char peer[CONNECTION_PEER_SIZE];
 	connection->reactor->counters.requests_bad++;
 	log_info_limited("request refused", LOG_NUMBER("status", problem->status), LOG_TEXT("reason", problem->reason),
-					 LOG_SPAN("peer", connection_peer(connection, peer)));
+					 LOG_SPAN("peer", connection_peer(connection)));
 	if (problem->status == 0)
 		link_close(&connection->link);
 	else
@@ -618,6 +632,7 @@ static void on_closed(struct link *link)
 	limits_leave(connection->reactor->gateway->limits, connection->address);
 	buffer_finish(&connection->in);
 	buffer_finish(&connection->out);
+	free(connection->peer);
 	batch_unref(connection->rest_batch);
 	uv_close((uv_handle_t *)&connection->timer, on_timer_closed); /* frees */
 }

@@ -32,6 +32,7 @@ struct connection {
 	size_t listener;   /* index in the configuration; SIZE_MAX for the admin listener */
 	const char *limit; /* a sentence that names the limit that it is over: it is told so and closed; else NULL */
 	struct limits_entry *address;
+	char *peer; /* as text, once somebody asked; NULL before */
 	enum connection_phase phase;
 	bool is_pending; /* on reactor::pending */
 	bool is_paused;
@@ -125,8 +126,7 @@ void connection_subscribe(struct connection *connection, struct subscriber *subs
 void connection_end(struct connection *connection);
 void connection_set_deadline(struct connection *connection, int64_t ms);
 
-/* The peer as text for the log, "127.0.0.1:4711". */
-#define CONNECTION_PEER_SIZE 64
-struct span connection_peer(const struct connection *connection, char ret_text[static CONNECTION_PEER_SIZE]);
+/* The peer as text for the log, "127.0.0.1:4711"; it lives as long as the connection. */
+struct span connection_peer(struct connection *connection);
 
 #endif

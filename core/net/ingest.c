@@ -69,9 +69,9 @@ static struct span describe_position(const struct gateway *gateway, uint64_t seq
 	return span_of(ret_text, position_format(&position, ret_text));
 }
 
-static struct span describe_peer(const struct exchange *exchange, char ret_text[static CONNECTION_PEER_SIZE])
+static struct span describe_peer(const struct exchange *exchange)
 {
-	return exchange->connection ? connection_peer(exchange->connection, ret_text) : SPAN("gone");
+	return exchange->connection ? connection_peer(exchange->connection) : SPAN("gone");
 }
 
 static struct log_field field_unless_empty(const char *key, struct span value)
@@ -87,7 +87,7 @@ static void log_kept(const struct callback *callback, const char *outcome, const
 	const struct event *event = callback->append.event;
 	enum log_level level = event->kind == EVENT_MALFORMED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
 	struct interactions_text interactions;
-	char position[POSITION_TEXT_SIZE], peer[CONNECTION_PEER_SIZE];
+	char position[POSITION_TEXT_SIZE];
 	if (!log_has_level(level))
 		return;
 	LOG_WRITE_(level, NULL, "callback", LOG_TEXT("outcome", outcome), field_unless_empty("reason", span_text(reason)),
@@ -96,7 +96,7 @@ static void log_kept(const struct callback *callback, const char *outcome, const
 			   field_unless_empty("interactions", describe_interactions(event, &interactions)),
 			   field_unless_empty("event_id", event->event_id), LOG_NUMBER("bytes", event->body.n),
 			   LOG_NUMBER("durable_us", (durable_ns - callback->received_ns) / NS_PER_US),
-			   LOG_SPAN("peer", describe_peer(exchange, peer)));
+			   LOG_SPAN("peer", describe_peer(exchange)));
 }
 
 /* Others are as many as a stranger likes. Each reason has a limit of its own: whoever sends no signature at all, again
@@ -105,11 +105,10 @@ static void log_others(const struct callback *callback, enum callback_result res
 {
 	static struct log_limit limits[N_CALLBACK_RESULTS];
 	const struct exchange *exchange = &callback->exchange;
-	char peer[CONNECTION_PEER_SIZE];
 	log_warning_limited_by(&limits[result], "callback", LOG_TEXT("outcome", callback_outcome(result)),
 						   LOG_TEXT("reason", callback_reason(result)),
 						   LOG_TEXT("source", exchange->source->config->name), LOG_NUMBER("bytes", callback->n_bytes),
-						   error ? LOG_ERRNO(error) : LOG_NOTHING, LOG_SPAN("peer", describe_peer(exchange, peer)));
+						   error ? LOG_ERRNO(error) : LOG_NOTHING, LOG_SPAN("peer", describe_peer(exchange)));
 }
 
 static void decide(struct callback *callback, enum callback_result result, int error)
@@ -258,6 +257,7 @@ static void append(struct exchange *exchange)
 						   "the journal takes no more now");
 		return;
 	}
+	exchange->reactor->has_appended = true;
 	connection_set_deadline(exchange->connection, gateway->config->limits.answer_timeout_ms);
 }
 

@@ -97,6 +97,24 @@ void reactor_sweep(struct reactor *reactor)
 	(void)uv_idle_start(&reactor->sweeper, on_sweep);
 }
 
+/* Callbacks that came together become durable together. */
+static void wake_store(struct reactor *reactor)
+{
+	if (reactor->has_appended)
+		store_wake(reactor->gateway->store);
+	reactor->has_appended = false;
+}
+
+static void on_before_waiting(uv_prepare_t *before_waiting)
+{
+	wake_store(before_waiting->data);
+}
+
+static void on_after_waiting(uv_check_t *after_waiting)
+{
+	wake_store(after_waiting->data);
+}
+
 static struct note *take_notes(struct reactor *reactor)
 {
 	(void)pthread_mutex_lock(&reactor->inbox_lock);
@@ -185,9 +203,14 @@ static int create_loop(struct reactor *reactor)
 		return -ENOMEM;
 	reactor->has_loop = true;
 	reactor->wake.data = reactor->sweeper.data = reactor;
+	reactor->before_waiting.data = reactor->after_waiting.data = reactor;
 	if (uv_async_init(&reactor->loop, &reactor->wake, on_wake) < 0)
 		return -ENOMEM;
 	(void)uv_idle_init(&reactor->loop, &reactor->sweeper);
+	(void)uv_prepare_init(&reactor->loop, &reactor->before_waiting);
+	(void)uv_prepare_start(&reactor->before_waiting, on_before_waiting);
+	(void)uv_check_init(&reactor->loop, &reactor->after_waiting);
+	(void)uv_check_start(&reactor->after_waiting, on_after_waiting);
 	return 0;
 }
 
@@ -305,6 +328,10 @@ static void close_loop(struct reactor *reactor)
 		uv_close((uv_handle_t *)&reactor->wake, NULL);
 	if (reactor->sweeper.type)
 		uv_close((uv_handle_t *)&reactor->sweeper, NULL);
+	if (reactor->before_waiting.type)
+		uv_close((uv_handle_t *)&reactor->before_waiting, NULL);
+	if (reactor->after_waiting.type)
+		uv_close((uv_handle_t *)&reactor->after_waiting, NULL);
 	transport_destroy(reactor->transport);
 	(void)uv_run(&reactor->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&reactor->loop);

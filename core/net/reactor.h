@@ -44,6 +44,9 @@ struct reactor {
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_idle_t sweeper; /* runs while the hub has more to deliver */
+	bool has_appended; /* to the store, in this turn of the loop */
+	uv_prepare_t before_waiting;
+	uv_check_t after_waiting;
 	pthread_t thread;
 	bool has_thread, has_loop;
 

@@ -15,9 +15,8 @@
 /* A provider that was given a wrong URL is found by this line. */
 static void refuse_path(struct exchange *exchange, const struct http_request *request)
 {
-	char peer[CONNECTION_PEER_SIZE];
 	log_info_limited("nothing is at this path", LOG_SPAN("path", request->path), LOG_SPAN("method", request->method),
-					 LOG_SPAN("peer", connection_peer(exchange->connection, peer)));
+					 LOG_SPAN("peer", connection_peer(exchange->connection)));
 	connection_refuse(exchange->connection, 404, "not_found", "there is nothing here", NULL);
 }
 

@@ -66,9 +66,8 @@ static void on_stalled_due(struct subscriber *subscriber)
 		return;
 	}
 	/* 4001; but it takes no byte, so it cannot be told */
-	char peer[CONNECTION_PEER_SIZE];
 	subscriber->connection->reactor->counters.subscribers_stalled++;
-	log_info_limited("subscriber stalled", LOG_SPAN("peer", connection_peer(subscriber->connection, peer)));
+	log_info_limited("subscriber stalled", LOG_SPAN("peer", connection_peer(subscriber->connection)));
 	link_close(&subscriber->connection->link);
 }
 

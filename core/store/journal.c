@@ -31,8 +31,7 @@ static const char *const statements[STATEMENTS] = {
 
 int journal_begin(struct journal *journal)
 {
-	int r = journal->is_broken ? -EIO : journal_file_in_place(&journal->file);
-	return r < 0 ? r : sqlite_step(journal->statements[STATEMENT_BEGIN]);
+	return journal->is_broken ? -EIO : sqlite_step(journal->statements[STATEMENT_BEGIN]);
 }
 
 int journal_end(struct journal *journal, int outcome)

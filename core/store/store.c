@@ -252,10 +252,17 @@ int store_append(struct store *store, struct append *append)
 			store->writer_since_ns = clock_monotonic_ns();
 		*store->appends_end = append;
 		store->appends_end = &append->next;
-		(void)pthread_cond_signal(&store->write_wake);
 	}
 	(void)pthread_mutex_unlock(&store->write_lock);
 	return r;
+}
+
+void store_wake(struct store *store)
+{
+	(void)pthread_mutex_lock(&store->write_lock);
+	if (store->appends)
+		(void)pthread_cond_signal(&store->write_wake);
+	(void)pthread_mutex_unlock(&store->write_lock);
 }
 
 int store_read(struct store *store, struct store_read *read)

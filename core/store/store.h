@@ -73,8 +73,12 @@ void store_close(struct store *store);
 CLEANUP_DEFINE(struct store, store_close)
 
 /* Takes the append over until on_commit reports it. 0; -ENOBUFS when the queue is full (nothing was taken);
- * -ESHUTDOWN when the store is closing. Any thread; never waits for the disk. */
+ * -ESHUTDOWN when the store is closing. Any thread; never waits for the disk. The writer may rest until store_wake().
+ */
 int store_append(struct store *store, struct append *append) MUST_USE;
+/* Has the writer look. Behind the last of the appends that came together: one at a time, each would wake it for a
+ * transaction of its own. Any thread. */
+void store_wake(struct store *store);
 
 /* The journal's epoch (see wire/position.h); never changes while it is open. */
 const char *store_epoch(const struct store *store);

@@ -138,15 +138,18 @@ static int find_expired(struct journal *journal, uint64_t *ret_sequence)
 	return r == -ENODATA ? 0 : r;
 }
 
+static bool is_too_large(const struct journal *journal)
+{
+	uint64_t bytes = atomic_load(&journal->n_bytes) - atomic_load(&journal->n_free_bytes);
+	return journal->upkeep.retention_bytes && bytes > journal->upkeep.retention_bytes;
+}
+
 /* Up to where to purge in this step; 0 if everything may stay. */
 static int find_purge(struct journal *journal, uint64_t *ret_sequence)
 {
 	uint64_t oldest = atomic_load(&journal->oldest), head = journal->state.head;
 	int r = find_expired(journal, ret_sequence);
-	if (r < 0 || *ret_sequence || journal->upkeep.retention_bytes == 0 || oldest > head)
-		return r;
-	uint64_t bytes = atomic_load(&journal->n_bytes) - atomic_load(&journal->n_free_bytes);
-	if (bytes > journal->upkeep.retention_bytes)
+	if (r == 0 && *ret_sequence == 0 && oldest <= head && is_too_large(journal))
 		*ret_sequence = oldest + PURGE_EVENTS - 1 < head ? oldest + PURGE_EVENTS - 1 : head;
 	return r;
 }
@@ -177,7 +180,9 @@ static int retain(struct journal *journal, bool *ret_has_more)
 {
 	uint64_t sequence;
 	*ret_has_more = false;
-	int r = find_purge(journal, &sequence);
+	int r = measure(journal);
+	if (r == 0)
+		r = find_purge(journal, &sequence);
 	if (r < 0 || sequence == 0)
 		return r;
 	struct journal_state next = journal->state;
@@ -203,7 +208,12 @@ static int checkpoint(struct journal *journal)
 {
 	int code = sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	journal->n_wal_pages = 0;
-	return code == SQLITE_BUSY ? 0 : sqlite_errno(journal->db, code);
+	if (code != SQLITE_OK && code != SQLITE_BUSY)
+		return sqlite_errno(journal->db, code);
+	int r = measure(journal);
+	if (r == 0 && is_too_large(journal)) /* so much has come since the last look */
+		journal->upkeep.next_retention_ns = 0;
+	return r;
 }
 
 /* --- steps -------------------------------------------------------------------------------------------------------- */
@@ -213,9 +223,6 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 	struct upkeep *upkeep = &journal->upkeep;
 	uint64_t segment;
 	*ret_has_more = true;
-	int r = measure(journal);
-	if (r < 0)
-		return r;
 	if (journal->n_wal_pages >= CHECKPOINT_PAGES)
 		return checkpoint(journal);
 	if (has_segment(journal, &segment))
@@ -223,7 +230,7 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 	*ret_has_more = false;
 	if (now < upkeep->next_retention_ns)
 		return 0;
-	r = retain(journal, ret_has_more);
+	int r = retain(journal, ret_has_more);
 	if (r == 0 && !*ret_has_more)
 		upkeep->next_retention_ns = now + retention_interval(journal);
 	return r;

@@ -86,13 +86,30 @@ static bool read_escape(struct scan *scan)
 	return !is_surrogate;
 }
 
-/* With its quotes; ret_text is what is between them. UTF-8 has been looked at before. */
+/* Eight bytes at a time, as far as all of them stand for themselves: no quote, no backslash, no control character. (A
+ * word has a zero byte if and only if (word - 0x01...01) & ~word has the top bit of some byte.) */
+static void skip_plain_bytes(struct scan *scan)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	uint64_t word;
+	while (scan->end - scan->at >= (ptrdiff_t)sizeof word) {
+		memcpy(&word, scan->at, sizeof word);
+		uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+		uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * ' ') & ~word);
+		if (found & tops)
+			return;
+		scan->at += sizeof word;
+	}
+}
+
+/* With its quotes; ret_text is what is between them. UTF-8 is looked at for the whole body. */
 static bool read_text(struct scan *scan, struct span *ret_text, bool *ret_has_escapes)
 {
 	if (!take(scan, '"'))
 		return false;
 	const char *start = scan->at;
 	*ret_has_escapes = false;
+	skip_plain_bytes(scan);
 	while (scan->at < scan->end) {
 		char c = *scan->at++;
 		if (c == '"') {
@@ -105,6 +122,7 @@ static bool read_text(struct scan *scan, struct span *ret_text, bool *ret_has_es
 			*ret_has_escapes = true;
 			if (!read_escape(scan))
 				return false;
+			skip_plain_bytes(scan);
 		}
 	}
 	return false;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/position.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 static bool is_epoch(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -28,6 +25,17 @@ bool position_parse(struct span text, struct position *ret_position)
 
 size_t position_format(const struct position *position, char ret_text[static POSITION_TEXT_SIZE])
 {
-	int n = snprintf(ret_text, POSITION_TEXT_SIZE, "%s-%" PRIu64, position->epoch, position->sequence);
-	return n > 0 ? (size_t)n : 0;
+	char digits[20];
+	size_t n = strnlen(position->epoch, POSITION_MAX_EPOCH), first = sizeof digits;
+	uint64_t rest = position->sequence;
+	do {
+		digits[--first] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	memcpy(ret_text, position->epoch, n);
+	ret_text[n++] = '-';
+	memcpy(ret_text + n, digits + first, sizeof digits - first);
+	n += sizeof digits - first;
+	ret_text[n] = '\0';
+	return n;
 }

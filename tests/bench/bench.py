@@ -15,7 +15,6 @@ import os
 import pathlib
 import re
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
@@ -81,20 +80,22 @@ def belfry(tls=False):
         }))
         token = subprocess.run([BUILD / "core/cli/belfry", "--config", config, "token", "--expires", "1h"],
                                stdout=subprocess.PIPE, check=True).stdout.decode().strip()
-        with open(folder / "log", "ab") as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
-            notified.bind(str(folder / "notify"))
-            notified.settimeout(60)
-            process = subprocess.Popen(pinned(0, BUILD / "core/belfryd", "--config", config), stderr=log,
-                                       env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")})
-            while b"READY=1" not in notified.recv(4096):
-                pass
-            said = (folder / "log").read_text(encoding="utf-8")
-            ports = [int(port) for port in re.findall(r"listening address=\"?127\.0\.0\.1:(\d+)", said)]
-            try:
-                yield Server(process, ports[-1], ports[0], token)
-            finally:
-                process.terminate()
-                process.wait(60)
+        process = subprocess.Popen(pinned(0, BUILD / "core/belfryd", "--config", config), stderr=subprocess.PIPE)
+        said = b""
+        while b" ready" not in said:
+            line = process.stderr.readline()
+            if not line:
+                raise SystemExit(said.decode())
+            said += line
+        reader = subprocess.Popen(pinned(-1, "cat"), stdin=process.stderr, stdout=subprocess.DEVNULL)
+        ports = [int(port) for port in re.findall(rb"listening address=\"?127\.0\.0\.1:(\d+)", said)]
+        try:
+            yield Server(process, ports[-1], ports[0], token)
+        finally:
+            process.terminate()
+            process.wait(60)
+            process.stderr.close()
+            reader.wait(60)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@
 static struct {
 	double port, sender_port, pid, subscribers, in_flight, seconds, warm_up, rate, has_tls, has_own_filters;
 	const char *secret, *token, *path;
-} options = { .in_flight = 1, .seconds = 3, .warm_up = 0.5, .path = "/callbacks/cronofy", .secret = "", .token = "" };
+} options = { .in_flight = 1, .seconds = 3, .warm_up = 1.5, .path = "/callbacks/cronofy", .secret = "", .token = "" };
 
 static const struct parameter parameters[] = {
 	{ "port", NULL, &options.port },

@@ -112,6 +112,8 @@ class Gateway:
         self._sockets = sockets or {}  # by name, as systemd would pass them
         self._runner = runner
         self._said_something = threading.Condition()
+        self.reads_log = threading.Event()  # cleared: its log is not read, as by a collector that hangs
+        self.reads_log.set()
 
     def _default_config(self, tokens):
         subscribers = {"path": "/subscribe", "anonymous": True, "server_names": HOSTS}
@@ -210,6 +212,7 @@ class Gateway:
 
     def _listen_to(self, process, lines):
         for line in process.stderr:
+            self.reads_log.wait()
             with self._said_something:
                 lines.append(line.decode("utf-8", "replace").rstrip("\n"))
                 self._said_something.notify_all()

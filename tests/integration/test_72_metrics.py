@@ -2,6 +2,7 @@
 """What administrators see: metrics, health, readiness and the log tell what happened, and nothing that is secret."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import pytest
 
 import exposition
 import threads
-from clients import RawConnection
+from clients import PATIENCE, RawConnection
 from frames import frame
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
 from test_10_ingest import MALFORMED
@@ -527,3 +528,23 @@ def test_a_callback_cannot_forge_a_line(form):
             assert json.loads(second)["outcome"] == "stored"
         else:
             assert " stolen" not in first.replace("error stolen a=b", "") and "\\x1b[2J" in first
+
+
+def test_nobody_waits_for_whoever_reads_the_log():
+    """A collector that hangs holds up no callback; what did not fit is counted in its place."""
+    n, filler = 2000, "x" * 200
+    with Gateway() as gateway:
+        gateway.reads_log.clear()
+        connection = http.client.HTTPConnection(*gateway.address("sources"), timeout=PATIENCE)
+        for i in range(n):
+            body = callback(event_id=f"{i}-{filler}")
+            connection.request("POST", CALLBACK_PATH, body, {SIGNATURE: sign(body)})
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b"")
+        connection.close()
+        gateway.reads_log.set()
+        line = gateway.wait_for_line("lines are missing here")
+        n_missing = int(re.search(r"lines=(\d+)", line)[1])
+        assert n_missing > 0
+        gateway.stop()
+        assert len(re.findall(r" callback outcome=stored ", gateway.log())) == n - n_missing

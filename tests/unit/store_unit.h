@@ -201,6 +201,13 @@ static inline void wait_for(struct bench *bench, struct entry *entries, size_t n
 	(void)pthread_mutex_unlock(&bench->lock);
 }
 
+static inline int append_now(struct bench *bench, struct append *append)
+{
+	int r = store_append(bench->store, append);
+	store_wake(bench->store);
+	return r;
+}
+
 /* 0, or what the first one that was not taken said. Waits for those that were. */
 static inline int append_all(struct bench *bench, struct entry *entries, size_t n)
 {
@@ -208,6 +215,7 @@ static inline int append_all(struct bench *bench, struct entry *entries, size_t 
 	int r = 0;
 	while (n_taken < n && (r = store_append(bench->store, &entries[n_taken].append)) == 0)
 		n_taken++;
+	store_wake(bench->store);
 	wait_for(bench, entries, n_taken);
 	return r;
 }

@@ -124,10 +124,10 @@ static void test_finds_duplicates_within_a_batch(void)
 	for (size_t i = 0; i < 3; i++)
 		entry_init(&entries[i], i == 1 ? other : event, HOUR_MS);
 	hold(&bench);
-	CU_ASSERT_EQUAL_FATAL(store_append(bench.store, &first.append), 0);
+	CU_ASSERT_EQUAL_FATAL(append_now(&bench, &first.append), 0);
 	wait_until_held(&bench);
 	for (size_t i = 0; i < 3; i++)
-		CU_ASSERT_EQUAL_FATAL(store_append(bench.store, &entries[i].append), 0);
+		CU_ASSERT_EQUAL_FATAL(append_now(&bench, &entries[i].append), 0);
 	let_go(&bench);
 	wait_for(&bench, entries, 3);
 	CU_ASSERT_EQUAL(status_of(&bench).n_commits, 2);
@@ -221,12 +221,12 @@ static void test_bounds_the_queue(void)
 	for (size_t i = 0; i < 3; i++)
 		entry_init(&entries[i], event, 0);
 	hold(&bench);
-	CU_ASSERT_EQUAL_FATAL(store_append(bench.store, &first.append), 0);
+	CU_ASSERT_EQUAL_FATAL(append_now(&bench, &first.append), 0);
 	wait_until_held(&bench);
 	CU_ASSERT_EQUAL(status_of(&bench).queue_bytes, 0);
-	CU_ASSERT_EQUAL(store_append(bench.store, &entries[0].append), 0);
-	CU_ASSERT_EQUAL(store_append(bench.store, &entries[1].append), 0);
-	CU_ASSERT_EQUAL(store_append(bench.store, &entries[2].append), -ENOBUFS);
+	CU_ASSERT_EQUAL(append_now(&bench, &entries[0].append), 0);
+	CU_ASSERT_EQUAL(append_now(&bench, &entries[1].append), 0);
+	CU_ASSERT_EQUAL(append_now(&bench, &entries[2].append), -ENOBUFS);
 	CU_ASSERT_EQUAL(status_of(&bench).queue_bytes, bench.options.max_queue_bytes);
 	let_go(&bench);
 	wait_for(&bench, entries, 2);
@@ -256,7 +256,7 @@ static void test_closes_in_order(void)
 	hold(&bench);
 	for (; r == 0 && n < MAX_ENTRIES; n++) {
 		entry_init(&entries[n], event, 0);
-		r = store_append(bench.store, &entries[n].append);
+		r = append_now(&bench, &entries[n].append);
 		if (n == 0) {
 			wait_until_held(&bench);
 			CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, close_in_thread, &bench), 0);
