@@ -327,13 +327,18 @@ void connection_answer(struct connection *connection, const struct answer *answe
 {
 	/* a body that was not read would be taken for the next request */
 	bool has_unread_body = connection->phase == CONNECTION_BODY || connection->phase == CONNECTION_HEAD;
-	bool closes = answer->closes || answer->wait_ms || has_unread_body || !connection->exchange ||
+	bool closes = answer->closes || answer->wait_ms > 0 || has_unread_body || !connection->exchange ||
 				  !connection->exchange->keep_alive ||
 				  atomic_load_explicit(&connection->reactor->gateway->is_draining, memory_order_relaxed);
+	if (answer->wait_ms < 0) {
+		drop_exchange(connection);
+		link_close(&connection->link);
+		return;
+	}
 	add_answer(connection, answer, closes);
 	drop_exchange(connection);
 	connection->ends_when_drained = closes;
-	if (connection->out.failed || answer->wait_ms < 0) {
+	if (connection->out.failed) {
 		link_close(&connection->link);
 	} else if (answer->wait_ms) {
 		connection->phase = CONNECTION_HELD_BACK;

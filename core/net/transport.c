@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#if !defined(LWS_WITH_TLS) || defined(LWS_WITH_GNUTLS) || defined(LWS_WITH_MBEDTLS) || defined(USE_WOLFSSL)
+#error "libwebsockets must be built with OpenSSL; version 5 is built with GnuTLS unless told LWS_WITH_HTTP3=OFF"
+#endif
+
 #define READ_BYTES 16384
 #define MAX_TLS_WRITE_BYTES 16384 /* one record */
 #define HANDSHAKE_SECONDS 5
