@@ -159,14 +159,18 @@ static bool give_entries(struct hub *hub, struct member *member, struct batch *b
 	return true;
 }
 
-static void tell_gaps(struct hub *hub, struct member *member, const struct hub_page *page)
+static void tell_purged(struct hub *hub, struct member *member, const struct hub_page *page)
 {
-	if (page->oldest > member->cursor + 1) {
-		hub->options.gap(member->owner, member->cursor, page->oldest);
-		member->cursor = page->oldest - 1;
-	}
-	if (page->n_damaged)
-		hub->options.gap(member->owner, member->cursor, page->scanned);
+	if (page->oldest <= member->cursor + 1)
+		return;
+	hub->options.gap(member->owner, member->cursor, page->oldest);
+	member->cursor = page->oldest - 1;
+}
+
+static void tell_damaged(struct hub *hub, const struct member *member, const struct hub_page *page)
+{
+	if (page->n_damaged && page->damaged_last > member->cursor)
+		hub->options.gap(member->owner, page->damaged_first - 1, page->damaged_last + 1);
 }
 
 static void give_page(struct hub *hub, struct member *member, const struct hub_page *page)
@@ -183,7 +187,8 @@ static void give_page(struct hub *hub, struct member *member, const struct hub_p
 	if (is_newest)
 		member->cursor = 0;
 	else
-		tell_gaps(hub, member, page);
+		tell_purged(hub, member, page);
+	tell_damaged(hub, member, page);
 	if (!give_entries(hub, member, page->batch))
 		return;
 	if (scanned > member->cursor)

@@ -137,7 +137,8 @@ uint64_t hub_position(const struct hub *hub, const struct member *member);
 struct hub_page {
 	struct batch *batch; /* NULL: no events */
 	uint64_t scanned, oldest;
-	size_t n_damaged;
+	size_t n_damaged; /* as in store_page */
+	uint64_t damaged_first, damaged_last;
 	int error;
 };
 void hub_page(struct hub *hub, const struct hub_page *page);

@@ -34,6 +34,20 @@ static void add_position(struct buffer *json, const char *key, const char *epoch
 	buffer_add_printf(json, "\"%s\":\"%s-%llu\"", key, epoch, (unsigned long long)sequence);
 }
 
+/* What is lost of the range: purged since the reader was here, or damaged. */
+static void add_gap(struct buffer *json, const char *epoch, const struct store_read *read,
+					const struct store_page *page)
+{
+	bool is_purged = read->direction == STORE_FORWARD && read->after > 0 && page->oldest > read->after + 1;
+	if (!is_purged && !page->n_damaged)
+		return;
+	buffer_add_text(json, ",\"gap\":{");
+	add_position(json, "after", epoch, is_purged ? read->after : page->damaged_first - 1);
+	buffer_add_char(json, ',');
+	add_position(json, "resumed_at", epoch, page->n_damaged ? page->damaged_last + 1 : page->oldest);
+	buffer_add_char(json, '}');
+}
+
 static void add_page(struct buffer *json, const char *epoch, const struct store_read *read,
 					 const struct store_page *page)
 {
@@ -50,13 +64,7 @@ static void add_page(struct buffer *json, const char *epoch, const struct store_
 	bool is_newest = read->direction == STORE_NEWEST;
 	add_position(json, "position", epoch, is_newest ? read->until : page->scanned);
 	buffer_add_text(json, !is_newest && page->scanned < read->until ? ",\"more\":true" : ",\"more\":false");
-	if (!is_newest && page->oldest > read->after + 1 && read->after > 0) {
-		buffer_add_text(json, ",\"gap\":{");
-		add_position(json, "after", epoch, read->after);
-		buffer_add_char(json, ',');
-		add_position(json, "resumed_at", epoch, page->oldest);
-		buffer_add_char(json, '}');
-	}
+	add_gap(json, epoch, read, page);
 }
 
 static void on_page(struct store_read *read, const struct store_page *page)

@@ -40,6 +40,8 @@ static void on_page(struct store_read *read, const struct store_page *page)
 	note->page = (struct hub_page){ .scanned = read->direction == STORE_NEWEST ? read->until : page->scanned,
 									.oldest = page->oldest,
 									.n_damaged = page->n_damaged,
+									.damaged_first = page->damaged_first,
+									.damaged_last = page->damaged_last,
 									.error = page->error };
 	if (!page->error && page->n)
 		note->page.error = batch_create(store_epoch(note->reactor->gateway->store), page->events, page->sequences,

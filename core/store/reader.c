@@ -62,7 +62,10 @@ struct scan {
 	size_t n_rows, n_segments; /* in this step */
 	struct event **events;
 	uint64_t *sequences;
-	size_t n, n_bytes, n_damaged;
+	size_t n, n_bytes;
+	size_t n_damaged;
+	uint64_t damaged_first, damaged_last;
+	bool is_over; /* before what is at `at`: it begins another page */
 };
 
 static bool is_at_end(const struct scan *scan)
@@ -122,25 +125,36 @@ static bool is_wanted(const struct store_read *read, const struct event *event)
 	return read->n_filters == 0;
 }
 
+static void note_damage(struct scan *scan, uint64_t sequence)
+{
+	if (!scan->n_damaged || sequence < scan->damaged_first)
+		scan->damaged_first = sequence;
+	if (!scan->n_damaged || sequence > scan->damaged_last)
+		scan->damaged_last = sequence;
+	scan->n_damaged++;
+	(void)atomic_fetch_add(&scan->reader->journal->n_damaged, 1);
+	log_error_limited("a damaged event is left out", LOG_NUMBER("sequence", sequence));
+}
+
 static int look_at(struct scan *scan, uint64_t sequence)
 {
 	CLEANUP(event_unref) struct event *event = NULL;
 	int r = record_select(scan->reader->row, &scan->reader->scratch, sequence, &event);
-	scan->n_rows++;
 	/* sequences have no holes but where retention has been */
-	if (r == -EBADMSG || (r == -ENOENT && sequence >= atomic_load(&scan->reader->journal->oldest))) {
-		scan->n_damaged++;
-		(void)atomic_fetch_add(&scan->reader->journal->n_damaged, 1);
-		log_error_limited("a damaged event is left out", LOG_NUMBER("sequence", sequence));
-	}
-	if (r == -EBADMSG || r == -ENOENT)
+	bool is_damaged = r == -EBADMSG || (r == -ENOENT && sequence >= atomic_load(&scan->reader->journal->oldest));
+	bool is_found = r == 0 && is_wanted(scan->read, event);
+	scan->n_rows++;
+	scan->is_over = !scan->is_backward && ((is_damaged && scan->n) || (is_found && scan->n_damaged));
+	if (scan->is_over)
 		return 0;
-	if (r == 0 && is_wanted(scan->read, event)) {
+	if (is_damaged)
+		note_damage(scan, sequence);
+	if (is_found) {
 		scan->n_bytes += event->body.n;
 		scan->sequences[scan->n] = sequence;
 		scan->events[scan->n++] = STEAL(event);
 	}
-	return r;
+	return r == -EBADMSG || r == -ENOENT ? 0 : r;
 }
 
 static bool is_full(const struct scan *scan)
@@ -160,6 +174,8 @@ static int scan_step(struct scan *scan)
 		if (r < 0 || is_at_end(scan) || scan->n_segments == SEGMENTS_A_STEP)
 			break;
 		r = look_at(scan, scan->at);
+		if (scan->is_over)
+			break;
 		move_on(scan);
 	}
 	scan->reader->has_candidates = false; /* the tail may have changed by the next step */
@@ -234,6 +250,8 @@ void reader_answer(struct reader *reader, struct store_read *read)
 		.scanned = r < 0 ? read->after : scanned(&scan),
 		.oldest = atomic_load(&reader->journal->oldest), /* after the scan: what was purged meanwhile is a gap */
 		.n_damaged = scan.n_damaged,
+		.damaged_first = scan.damaged_first,
+		.damaged_last = scan.damaged_last,
 		.error = r,
 	};
 	read->on_page(read, &page); /* `read` may be gone now */

@@ -127,8 +127,10 @@ struct store_page {
 	size_t n;
 	uint64_t scanned; /* FORWARD: all that matches up to here is in this page (`until` or the head at the end) */
 	uint64_t oldest;  /* the oldest sequence that the journal still holds; after + 1 < oldest means a gap */
-	size_t n_damaged; /* records in this range whose digest was wrong: left out, logged, counted */
-	int error;        /* 0 or -errno; then nothing else holds */
+	size_t n_damaged; /* records that were damaged or missing: left out, logged, counted. FORWARD: then the page has no
+					   * events, so that what is lost can be told in its place */
+	uint64_t damaged_first, damaged_last; /* of these */
+	int error;                            /* 0 or -errno; then nothing else holds */
 };
 
 /* 0, or -ESHUTDOWN. Any thread. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is written down before a callback is answered, and what happens when it cannot be."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -119,6 +120,32 @@ def test_a_gap_is_told(gateway):
         assert sequence(first) < sequence(gap["resumed_at"]) <= sequence(event["position"])
     page = gateway.events(f"?after={first}")
     assert (event_ids(page["events"]), page["gap"]["after"]) == (["evt-3"], first)
+
+
+def test_damage_is_told_in_its_place(gateway):
+    """One record of three is not what was written: it costs that record, and everybody is told."""
+    deliver(gateway, "evt-0", "evt-1", "evt-2")
+    before, damaged, behind = positions(gateway)
+    gateway.stop()
+    with contextlib.closing(sqlite3.connect(gateway.journal)) as journal:
+        journal.execute("UPDATE events SET body = cast('{}' AS BLOB) WHERE sequence = ?", (sequence(damaged),))
+        journal.commit()
+    gateway.start()
+    lost = {"after": before, "resumed_at": behind}
+    with gateway.connect() as subscriber:
+        subscriber.subscribe(after="earliest")
+        assert subscriber.event()["position"] == before
+        assert lost.items() <= subscriber.expect("gap").items()
+        assert subscriber.event()["position"] == behind
+    with gateway.connect() as subscriber:
+        subscriber.subscribe(last=3)
+        assert lost.items() <= subscriber.expect("gap").items()
+        assert [subscriber.event()["position"] for _ in range(2)] == [before, behind]
+    first, second, third = (gateway.events(f"?after={after}") for after in ("earliest", before, damaged))
+    assert (event_ids(first["events"]), first["position"], first.get("gap")) == (["evt-0"], before, None)
+    assert (event_ids(second["events"]), second["position"], second["more"]) == ([], damaged, True)
+    assert second["gap"] == lost
+    assert (event_ids(third["events"]), third.get("gap")) == (["evt-2"], None)
 
 
 def test_the_earliest_is_what_is_left(gateway):

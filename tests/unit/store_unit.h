@@ -289,7 +289,7 @@ struct answer {
 	struct event **events;
 	uint64_t *sequences;
 	size_t n, n_damaged;
-	uint64_t scanned, oldest;
+	uint64_t scanned, oldest, damaged_first, damaged_last;
 	int error;
 };
 
@@ -322,6 +322,8 @@ static inline void bench_on_page(struct store_read *read, const struct store_pag
 	answer->scanned = page->scanned;
 	answer->oldest = page->oldest;
 	answer->n_damaged = page->n_damaged;
+	answer->damaged_first = page->damaged_first;
+	answer->damaged_last = page->damaged_last;
 	(void)pthread_mutex_lock(&bench->lock);
 	answer->is_done = true;
 	(void)pthread_cond_broadcast(&bench->wake);
