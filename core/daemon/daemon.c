@@ -22,8 +22,9 @@
 #define DRAIN_MS 10000
 /* How often a drain looks whether everybody is gone. */
 #define DRAIN_LOOK_MS 20
-/* Descriptors for the journal, the log, the loops and whatever libraries open. */
-#define RESERVED_DESCRIPTORS 128
+/* Descriptors for the journal, the log, the loops and whatever libraries open; for administrators; and for those who
+ * are told that there are too many connections. */
+#define RESERVED_DESCRIPTORS (128 + ACCEPTOR_MAX_TOLD)
 
 struct server {
 	struct gateway gateway;

@@ -13,13 +13,12 @@
 
 /* Connections taken before the loop looks at other listeners. */
 #define ACCEPTS_A_TURN 64
-/* Connections over the limits that are still told so; beyond that they are just closed. */
-#define MAX_TOLD 256
 /* How long accepting pauses when there are no descriptors. */
 #define PAUSE_MS 200
 /* What a slow reader may keep in the kernel: the journal is the buffer, not this. */
 #define SEND_BUFFER_BYTES 65536
-/* A peer that acknowledges nothing for so long is gone. */
+/* A peer that acknowledges nothing for so long is gone. One that takes nothing (its window is closed) is gone for the
+ * kernel as well, but it is a subscriber's right to sleep for a while. */
 #define USER_TIMEOUT_MS 60000
 
 struct listener {
@@ -54,10 +53,10 @@ static void on_socket_note(struct reactor *reactor, struct note *note)
 	free(accepted);
 }
 
-static void set_socket_options(int fd, sa_family_t family)
+static void set_socket_options(int fd, sa_family_t family, int64_t stalled_timeout_ms)
 {
 	const int on = 1, send_buffer = SEND_BUFFER_BYTES;
-	const unsigned timeout_ms = USER_TIMEOUT_MS;
+	const unsigned timeout_ms = (unsigned)(stalled_timeout_ms > USER_TIMEOUT_MS ? stalled_timeout_ms : USER_TIMEOUT_MS);
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
 	if (family != AF_INET && family != AF_INET6)
 		return;
@@ -81,13 +80,13 @@ static void hand_over(struct listener *listener, int fd, const struct sockaddr *
 	}
 	if (limit)
 		log_warning_limited("connections refused", LOG_TEXT("reason", limit));
-	if (limit && limits_count(gateway->limits) > gateway->config->limits.max_connections + MAX_TOLD) {
+	if (limit && limits_excess(gateway->limits) > ACCEPTOR_MAX_TOLD) {
 		limits_leave(gateway->limits, entry);
 		free(note);
 		(void)close(fd);
 		return;
 	}
-	set_socket_options(fd, address->sa_family);
+	set_socket_options(fd, address->sa_family, gateway->config->subscribers.stalled_timeout_ms);
 	*note = (struct socket_note){ { .run = on_socket_note }, fd, listener->index, limit, entry };
 	reactor_post(gateway->reactors[acceptor->next_reactor], &note->note);
 	acceptor->next_reactor = (acceptor->next_reactor + 1) % gateway->n_reactors;

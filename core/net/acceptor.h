@@ -14,6 +14,9 @@
 
 struct acceptor;
 
+/* Connections over the limits that are still told so; beyond that they are just closed. */
+#define ACCEPTOR_MAX_TOLD 256
+
 /* Opens all listeners of the configuration and says so in the log. On the loop of the calling thread. 0; -EINVAL with
  * *ret_message (the caller frees); -ENOMEM. The reactors must be running. */
 int acceptor_create(struct gateway *gateway, uv_loop_t *loop, struct acceptor **ret_acceptor,

@@ -14,6 +14,10 @@
 #define LINGER_MS 2000
 /* An IPv6 address in brackets, with its port. */
 #define PEER_SIZE (INET6_ADDRSTRLEN + 8)
+/* Answers to a subscriber's messages that may wait for it to read them. */
+#define MAX_UNREAD_BYTES 65536
+/* What is held of a batch keeps all of it in memory: less than such a share is copied instead. */
+#define HOLD_SHARE 8
 
 static const struct config_limits *limits_of(const struct connection *connection)
 {
@@ -197,6 +201,7 @@ static void on_deadline(uv_timer_t *timer)
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static void on_drained(struct connection *connection);
+static void bound_input(struct connection *connection);
 
 /* Writes bytes that wait. False if some are left (then `writable` goes on) or the peer is gone. */
 static bool write_waiting(struct connection *connection, struct span bytes, size_t *ret_written)
@@ -240,8 +245,14 @@ static bool flush(struct connection *connection)
 
 void connection_hold(struct connection *connection, struct batch *batch, struct span rest)
 {
-	connection->rest = rest;
-	connection->rest_batch = batch_ref(batch);
+	if (rest.n < batch->n_bytes / HOLD_SHARE) {
+		buffer_add(&connection->out, rest);
+		if (connection->out.failed)
+			link_close(&connection->link);
+	} else {
+		connection->rest = rest;
+		connection->rest_batch = batch_ref(batch);
+	}
 	link_want_writable(&connection->link);
 }
 
@@ -259,6 +270,8 @@ static void on_writable(struct link *link)
 	struct connection *connection = CONTAINER_OF(link, struct connection, link);
 	if (flush(connection))
 		on_drained(connection);
+	if (connection->phase == CONNECTION_SUBSCRIBED)
+		bound_input(connection);
 }
 
 static void read_requests(struct connection *connection);
@@ -554,11 +567,14 @@ static void consume(struct connection *connection, struct span *bytes)
 	}
 }
 
-/* Whoever sends more than one head's worth while we answer waits with the rest. */
+/* Whoever sends more than one head's worth while we answer waits with the rest. So does a subscriber who lets answers
+ * pile up. */
 static void bound_input(struct connection *connection)
 {
+	bool is_subscribed = connection->phase == CONNECTION_SUBSCRIBED;
+	bool is_answered = connection->phase != CONNECTION_ANSWERING && connection->out.n == 0;
 	bool is_paused =
-		connection->in.n >= HTTP_MAX_HEAD_BYTES && (connection->phase == CONNECTION_ANSWERING || connection->out.n > 0);
+		is_subscribed ? connection->out.n >= MAX_UNREAD_BYTES : connection->in.n >= HTTP_MAX_HEAD_BYTES && !is_answered;
 	if (is_paused != connection->is_paused && !connection->link.is_closing) {
 		connection->is_paused = is_paused;
 		link_pause(&connection->link, is_paused);
@@ -607,6 +623,8 @@ static void on_received(struct link *link, char *data, size_t n)
 		connection_set_deadline(connection, limits_of(connection)->header_timeout_ms);
 	if (!n_waiting)
 		consume(connection, &bytes);
+	if (connection->phase == CONNECTION_SUBSCRIBED)
+		bound_input(connection);
 	if (connection->link.is_closing || !bytes.n)
 		return;
 	buffer_add(&connection->in, bytes);

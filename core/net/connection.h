@@ -113,7 +113,7 @@ void connection_add_status(struct connection *connection, struct buffer *head, i
 
 /* Sends bytes, or keeps what the socket does not take in `out`. */
 void connection_send(struct connection *connection, struct span bytes);
-/* The rest of frames that went out in part. Only when drained. */
+/* The rest of frames that went out in part, as a reference to the batch or as a copy. Only when drained. */
 void connection_hold(struct connection *connection, struct batch *batch, struct span rest);
 /* Nothing waits to go out. */
 static inline bool connection_is_drained(const struct connection *connection)

@@ -155,6 +155,12 @@ size_t limits_count(struct limits *limits)
 	return n;
 }
 
+size_t limits_excess(struct limits *limits)
+{
+	size_t n = limits_count(limits);
+	return n > limits->max_connections ? n - limits->max_connections : 0;
+}
+
 /* The wait in milliseconds, negative if it would be too long. */
 static int64_t take_turn(uint64_t *until_ns, const struct pace *pace, uint64_t now_ns)
 {

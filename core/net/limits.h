@@ -26,6 +26,8 @@ int limits_enter(struct limits *limits, const struct sockaddr *address, bool is_
 				 const char **ret_limit) MUST_USE;
 void limits_leave(struct limits *limits, struct limits_entry *entry);
 size_t limits_count(struct limits *limits);
+/* How many of them are too many. */
+size_t limits_excess(struct limits *limits);
 
 /* How many were over which limit, since the beginning. */
 struct limits_refused {

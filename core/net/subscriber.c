@@ -9,6 +9,9 @@
 
 /* How long the peer may take to answer our close. */
 #define CLOSE_TIMEOUT_MS 5000
+/* A stream's events are encoded for each stream: no more of them at once than this, or the one that goes beyond it, so
+ * that whoever does not read keeps little. */
+#define STREAM_PIECE_BYTES 16384
 /* A burst of frames may be this many seconds' worth. */
 #define BURST_SECONDS 5
 
@@ -186,49 +189,60 @@ void subscriber_send(struct subscriber *subscriber, const char *type, struct spa
 	block_if_full(subscriber);
 }
 
-/* How many frames the first pieces hold. */
-static size_t frames_in_pieces(const struct hub_frames *frames, int n_pieces)
+static bool is_behind(const struct batch_entry *entry, const struct batch_entry *before)
 {
-	size_t n_bytes = 0, n = 0;
-	for (int i = 0; i < n_pieces; i++)
-		n_bytes += frames->pieces[i].iov_len;
-	while (n < frames->n && n_bytes >= frames->entries[n]->frame.n)
-		n_bytes -= frames->entries[n++]->frame.n;
-	return n;
+	return entry->frame.data == before->frame.data + before->frame.n;
 }
 
-/* The socket stopped behind n_written bytes. The piece that it stopped in is held and counts as taken; pieces that were
- * not begun are left to the cursor. With TLS a write that would block has begun its piece (SSL_write(3)). */
+/* The socket stopped behind n_written bytes. The frame that it stopped in is held and counts as taken; frames that were
+ * not begun are left to the cursor. With TLS a write that would block has begun all that it was given (SSL_write(3)).
+ */
 static size_t take_partial(struct subscriber *subscriber, const struct hub_frames *frames, size_t n_written)
 {
 	struct connection *connection = subscriber->connection;
-	int i = 0;
-	while (i < frames->n_pieces && n_written >= frames->pieces[i].iov_len)
-		n_written -= frames->pieces[i++].iov_len;
-	if (n_written == 0 && !connection->link.is_tls) {
+	bool is_tls = connection->link.is_tls;
+	size_t i = 0;
+	for (; i < frames->n && n_written >= frames->entries[i]->frame.n; i++)
+		n_written -= frames->entries[i]->frame.n;
+	if (n_written == 0 && !is_tls) {
 		link_want_writable(&connection->link);
-		return frames_in_pieces(frames, i);
+		return i;
 	}
-	size_t n_taken = frames_in_pieces(frames, i + 1);
-	connection_hold(
-		connection, frames->batches[n_taken - 1],
-		span_of((const char *)frames->pieces[i].iov_base + n_written, frames->pieces[i].iov_len - n_written));
-	return n_taken;
+	struct span rest = span_skip(frames->entries[i]->frame, n_written);
+	for (i++; is_tls && i < frames->n && is_behind(frames->entries[i], frames->entries[i - 1]); i++) {
+		if (rest.n >= LINK_MAX_TLS_WRITE)
+			break;
+		rest.n += frames->entries[i]->frame.n;
+	}
+	connection_hold(connection, frames->batches[i - 1], rest);
+	return i;
 }
 
-static size_t deliver_stream(struct subscriber *subscriber, const struct hub_frames *frames)
+/* Encodes one piece of what is left; returns how many events it holds. */
+static size_t send_stream_piece(struct subscriber *subscriber, const struct hub_frames *frames, size_t from)
 {
 	CLEANUP(buffer_finish) struct buffer bytes = BUFFER_INIT;
-	for (size_t i = 0; i < frames->n; i++) {
+	size_t n_taken = 0;
+	for (; from + n_taken < frames->n && bytes.n < STREAM_PIECE_BYTES; n_taken++) {
+		const struct batch_entry *entry = frames->entries[from + n_taken];
 		char position[POSITION_TEXT_SIZE];
-		size_t n = subscriber_position(subscriber, frames->entries[i]->sequence, position);
-		add_stream_event(&bytes, "event", span_of(position, n), frames->entries[i]->message);
+		size_t n = subscriber_position(subscriber, entry->sequence, position);
+		add_stream_event(&bytes, "event", span_of(position, n), entry->message);
 	}
 	if (bytes.failed)
 		link_close(&subscriber->connection->link);
 	else
 		connection_send(subscriber->connection, buffer_span(&bytes));
-	return frames->n;
+	return n_taken;
+}
+
+static size_t deliver_stream(struct subscriber *subscriber, const struct hub_frames *frames)
+{
+	struct connection *connection = subscriber->connection;
+	size_t n_taken = 0;
+	while (n_taken < frames->n && !connection->link.is_closing && connection_is_drained(connection))
+		n_taken += send_stream_piece(subscriber, frames, n_taken);
+	return n_taken;
 }
 
 /* Bytes that the socket took, or negative errno. */

@@ -15,7 +15,6 @@
 #endif
 
 #define READ_BYTES 16384
-#define MAX_TLS_WRITE_BYTES 16384 /* one record */
 #define HANDSHAKE_SECONDS 5
 /* Keep user and group as they are; the fields' type differs between versions of libwebsockets. */
 #define NO_ID ((__typeof__(((struct lws_context_creation_info *)NULL)->gid))-1)
@@ -265,7 +264,7 @@ ssize_t link_write_fd(int fd, const struct iovec *pieces, int n_pieces)
 
 static ssize_t write_tls(SSL *tls, struct iovec piece)
 {
-	size_t n = piece.iov_len < MAX_TLS_WRITE_BYTES ? piece.iov_len : MAX_TLS_WRITE_BYTES;
+	size_t n = piece.iov_len < LINK_MAX_TLS_WRITE ? piece.iov_len : LINK_MAX_TLS_WRITE;
 	if (!tls || !SSL_is_init_finished(tls))
 		return tls ? 0 : -EPIPE;
 	int written = SSL_write(tls, piece.iov_base, (int)n);

@@ -59,6 +59,8 @@ CLEANUP_DEFINE(struct transport, transport_destroy)
 int transport_adopt(struct transport *transport, int fd, size_t listener, const struct link_ops *ops,
 					struct link *link) MUST_USE;
 
+/* With TLS, in one call: a record. */
+#define LINK_MAX_TLS_WRITE 16384
 /* Writes what the socket takes now: 0.. bytes, or negative errno when the peer is gone. With TLS one piece is written
  * at most. After a short write with TLS the same bytes must come first next time, and at least as many of them
  * (SSL_write(3)). */

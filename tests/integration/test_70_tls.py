@@ -245,3 +245,37 @@ def test_what_cannot_work_is_told_at_the_start(fault):
         (gateway.folder / "cert.key").chmod(0o644)
     gateway.config["listen"] = listen(tls)
     gateway.start_refused()
+
+
+# Too many handshakes
+
+
+def hello():
+    """The first flight of a client that will never send another."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing).do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("said", [b"", hello()[:20], hello()], ids=["nothing", "half a hello", "a hello"])
+def test_handshakes_that_never_end_make_room(said):
+    """They are connections without a request: the oldest go first, it is counted, and who means it gets in."""
+    n, most = 300, 50
+    gateway = Gateway({"limits": {"pending": most}, "reactors": 1, "admin": {"address": "127.0.0.1:0"}})
+    gateway.config["listen"] = listen(make_certificate(gateway.folder))
+    with gateway:
+        crowd = []
+        for _ in range(n):
+            crowd.append(socket.create_connection(gateway.address(), PATIENCE))
+            crowd[-1].sendall(said)
+            if len(crowd) % 100 == 0:
+                with RawConnection(connect(gateway, client(gateway))) as honest:
+                    assert honest.send(b"GET /events HTTP/1.1\r\nHost: g\r\n\r\n").read_answer().status == 200
+        text = gateway.request("GET", "/metrics", serves="admin").body.decode()
+        (pushed_out,) = re.findall(r'belfry_connections_refused_total{reason="pending"} (\d+)', text)
+        assert int(pushed_out) >= n - most - 2
+        for connection in crowd:
+            connection.close()

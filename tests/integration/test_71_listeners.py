@@ -87,6 +87,32 @@ def test_ipv6():
             subscriber.event()
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
+def test_an_ipv6_address_is_no_ipv4_address():
+    """[::] is every IPv6 address, and a listener of its own is every IPv4 address."""
+    with Gateway({"listen": [{"address": "[::]:0"}], **ANYWHERE}) as gateway:
+        port = gateway.address()[1]
+        with RawConnection(socket.create_connection(("::1", port), PATIENCE)) as connection:
+            assert post(connection, callback()).status == 200
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), PATIENCE)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
+def test_ipv4_over_an_ipv6_socket():
+    """A socket for both, as systemd makes them: whoever comes by IPv4 has a mapped address."""
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as passed:
+        limits = {"limits": {"connections_per_address": 1}}
+        with Gateway({"listen": [{"address": "systemd:"}], **ANYWHERE, **limits}, sockets={"any": passed}) as gateway:
+            address = ("127.0.0.1", passed.getsockname()[1])
+            with RawConnection(socket.create_connection(address, PATIENCE)) as connection:
+                assert post(connection, callback()).status == 200
+                with RawConnection(socket.create_connection(address, PATIENCE)) as second:
+                    assert get(second).status == 503
+                with RawConnection(socket.create_connection(("::1", address[1]), PATIENCE)) as other:
+                    assert get(other).status == 200
+
+
 def test_each_listener_serves_its_own():
     listeners = [
         {"address": "127.0.0.1:0", "serves": ["sources"]},
