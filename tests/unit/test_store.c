@@ -402,6 +402,36 @@ static void test_a_copy_has_another_epoch(void)
 	CU_ASSERT_EQUAL(append_id(&bench, "c").sequence, 2);
 }
 
+/* The original goes on, and so may the copy: they must not give the same positions to different events. */
+static void copy_a_running_journal(bool with_log)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	CLEANUP(answer_finish) struct answer answer;
+	char epoch[POSITION_MAX_EPOCH + 1], original[96], log[96];
+	make_journal(&bench);
+	open_store(&bench);
+	(void)snprintf(epoch, sizeof epoch, "%s", store_epoch(bench.store));
+	CU_ASSERT_EQUAL(append_id(&bench, "b").sequence, 2);
+	(void)snprintf(original, sizeof original, "%s", bench.path);
+	(void)snprintf(log, sizeof log, "%s", bench.wal_path);
+	name_files(&bench, "other.db");
+	CU_ASSERT_TRUE(copy_file(original, bench.path));
+	CU_ASSERT_TRUE(!with_log || copy_file(log, bench.wal_path));
+	CU_ASSERT_EQUAL(append_id(&bench, "c").sequence, 3);
+	reopen_store(&bench);
+	CU_ASSERT_STRING_NOT_EQUAL(store_epoch(bench.store), epoch);
+	ask(&bench, (struct store_read){ 0 }, &answer);
+	CU_ASSERT_EQUAL(answer.n, with_log ? 2 : 1); /* what had been copied of the journal by then */
+	CU_ASSERT_EQUAL(answer.n_damaged, 0);
+	CU_ASSERT_EQUAL(append_id(&bench, "d").sequence, answer.n + 1);
+}
+
+static void test_a_copy_of_a_running_journal(void)
+{
+	copy_a_running_journal(true);
+	copy_a_running_journal(false);
+}
+
 static void test_a_kill_keeps_the_epoch(void)
 {
 	CLEANUP(bench_finish) struct bench bench;
@@ -470,6 +500,7 @@ UNIT_MAIN({ "positions grow in the order of appending", test_gives_positions_in_
 		  { "refuses a missing folder", test_refuses_a_missing_folder },
 		  { "refuses a damaged state", test_refuses_a_damaged_state },
 		  { "a copy has another epoch", test_a_copy_has_another_epoch },
+		  { "a copy made while it runs has another epoch", test_a_copy_of_a_running_journal },
 		  { "a kill keeps the epoch", test_a_kill_keeps_the_epoch },
 		  { "a lost log costs the epoch", test_a_lost_log_costs_the_epoch },
 		  { "refuses the log of another journal", test_refuses_the_log_of_another_journal })
