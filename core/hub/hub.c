@@ -423,9 +423,32 @@ static void trim_pending(struct hub *hub, struct interest *interest)
 		clear_pending(hub, interest, n);
 }
 
+/* Whom the sweep did not reach while the ring went on catches up from the journal: nothing older than the ring may stay
+ * in memory for what waits here. */
+static void drop_late(struct hub *hub, struct interest *interest)
+{
+	size_t n = 0;
+	while (n < interest->n_pending && pending_sequence(interest, n) <= ring_floor(hub->ring))
+		n++;
+	if (n == 0)
+		return;
+	uint64_t dropped = pending_sequence(interest, n - 1);
+	for (size_t i = interest->n_slots; i > 0; i--) { /* the last one, seen already, takes the place of one that goes */
+		struct interest_slot *slot = &interest->slots[i - 1];
+		struct member *member = slot->member;
+		if (slot->cursor >= dropped)
+			continue;
+		detach(hub, member);
+		hub_set_behind(hub, member);
+	}
+	if (interest->n_pending)
+		clear_pending(hub, interest, n);
+}
+
 static size_t sweep_interest(struct hub *hub, struct interest *interest, size_t max_visits)
 {
 	size_t n = 0;
+	drop_late(hub, interest);
 	for (; n < max_visits && interest->n_due > 0; n++) {
 		if (interest->next_slot >= interest->n_slots)
 			interest->next_slot = 0;

@@ -161,8 +161,8 @@ static void world_end(struct world *world)
 		event_unref(world->journal.events[i]);
 }
 
-/* n new events in one batch. */
-static void publish(struct world *world, size_t n)
+/* n new events in one batch: a reference to it. */
+static struct batch *publish_batch(struct world *world, size_t n)
 {
 	struct event *events[16];
 	uint64_t sequences[16];
@@ -173,7 +173,12 @@ static void publish(struct world *world, size_t n)
 	}
 	CU_ASSERT_FATAL(batch_create("abc", events, sequences, n, &batch) == 0);
 	hub_publish(world->hub, batch, world->journal.head);
-	batch_unref(batch);
+	return batch;
+}
+
+static void publish(struct world *world, size_t n)
+{
+	batch_unref(publish_batch(world, n));
 }
 
 static bool read_matches(const struct hub_read *read, const struct event *event)
@@ -413,8 +418,10 @@ static void test_unreadable_journal_fails_who_needs_it(void)
 	world_begin(&world, 3, 1);
 	client_begin(&world, &live, 0, HUB_FROM_HEAD, 0);
 	settle(&world);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 10; i++) {
 		publish(&world, 4);
+		settle(&world);
+	}
 	client_begin(&world, &behind, 0, 0, 0);
 	while (!world.has_read)
 		(void)hub_sweep(world.hub, 10);
@@ -491,6 +498,30 @@ static void test_members_far_apart_share_pages(void)
 	world_end(&world);
 }
 
+/* Publishing is faster than the sweep: what the ring has dropped is not kept for those who have not had it. */
+static void test_a_slow_sweep_keeps_nothing_old(void)
+{
+	struct world world;
+	struct client clients[8];
+	world_begin(&world, 1, 2000);
+	for (size_t i = 0; i < ARRAY_LENGTH(clients); i++)
+		client_begin(&world, &clients[i], 0, HUB_FROM_HEAD, 0);
+	settle(&world);
+	struct batch *first = publish_batch(&world, 1);
+	(void)hub_sweep(world.hub, 3);
+	for (size_t i = 0; i < 40; i++)
+		publish(&world, 1);
+	(void)hub_sweep(world.hub, 1);
+	CU_ASSERT_EQUAL(atomic_load(&first->references), 1); /* ours */
+	batch_unref(first);
+	settle(&world);
+	for (size_t i = 0; i < ARRAY_LENGTH(clients); i++) {
+		check_client(&world, &clients[i]);
+		client_end(&world, &clients[i]);
+	}
+	world_end(&world);
+}
+
 UNIT_MAIN({ "everybody gets everything once, in order", test_everybody_gets_everything_once_in_order },
 		  { "the end of an event is told, once", test_the_end_of_an_event_is_told },
 		  { "the newest first, then live", test_newest_first_then_live },
@@ -498,4 +529,5 @@ UNIT_MAIN({ "everybody gets everything once, in order", test_everybody_gets_ever
 		  { "an unreadable journal fails who needs it", test_unreadable_journal_fails_who_needs_it },
 		  { "changed filters keep the place", test_changed_filters_keep_the_place },
 		  { "a missed batch is read from the journal", test_missed_batch_is_read_from_the_journal },
-		  { "members at the same place share pages", test_members_far_apart_share_pages })
+		  { "members at the same place share pages", test_members_far_apart_share_pages },
+		  { "a slow sweep keeps nothing old", test_a_slow_sweep_keeps_nothing_old })
