@@ -58,7 +58,9 @@ void hub_release_read(struct hub *hub)
 	for (size_t i = 0; i < hub->n_reading; i++)
 		interest_put(hub->index, hub->reading[i]);
 	hub->n_reading = 0;
-	hub->is_reading = false;
+	hub->is_reading = hub->has_page = false;
+	batch_unref(hub->page.batch);
+	hub->page.batch = NULL;
 }
 
 static bool is_being_read(const struct hub *hub, const struct interest *interest)
@@ -178,11 +180,9 @@ static void give_page(struct hub *hub, struct member *member, const struct hub_p
 	bool is_newest = member->n_newest > 0;
 	uint64_t scanned = page->scanned;
 	if (!is_newest && member->cursor >= scanned && page->oldest <= member->cursor + 1) {
-		member->is_in_read = false; /* further on than this page: the next one */
+		hub_set_behind(hub, member); /* further on than this page: the next one */
 		return;
 	}
-	DL_DELETE(hub->waiting, member);
-	member->state = MEMBER_BLOCKED; /* on no list, whatever telling it brings about */
 	member->n_newest = 0;
 	if (is_newest)
 		member->cursor = 0;
@@ -196,6 +196,18 @@ static void give_page(struct hub *hub, struct member *member, const struct hub_p
 	hub_set_behind(hub, member);
 }
 
+void hub_serve_page(struct hub *hub)
+{
+	struct member *member = hub->paged;
+	if (member) {
+		DL_DELETE(hub->paged, member);
+		member->state = MEMBER_BLOCKED; /* on no list, whatever telling it brings about */
+		give_page(hub, member, &hub->page);
+	} else {
+		hub_release_read(hub);
+	}
+}
+
 void hub_page(struct hub *hub, const struct hub_page *page)
 {
 	struct member *member, *next;
@@ -203,12 +215,19 @@ void hub_page(struct hub *hub, const struct hub_page *page)
 	{
 		if (!member->is_in_read)
 			continue;
-		if (page->error)
+		if (page->error) {
 			hub_fail_member(hub, member);
-		else
-			give_page(hub, member, page);
+			continue;
+		}
+		DL_DELETE(hub->waiting, member);
+		member->state = MEMBER_PAGED;
+		DL_APPEND(hub->paged, member);
 	}
-	hub_release_read(hub);
-	if (!page->error)
-		hub_start_read(hub);
+	if (page->error) {
+		hub_release_read(hub);
+		return;
+	}
+	hub->page = *page;
+	hub->page.batch = page->batch ? batch_ref(page->batch) : NULL;
+	hub->has_page = true;
 }

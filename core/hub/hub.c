@@ -233,6 +233,9 @@ static void detach(struct hub *hub, struct member *member)
 	case MEMBER_WAITING:
 		DL_DELETE(hub->waiting, member);
 		break;
+	case MEMBER_PAGED:
+		DL_DELETE(hub->paged, member);
+		break;
 	case MEMBER_OUTSIDE:
 	case MEMBER_BLOCKED:
 		break;
@@ -480,6 +483,8 @@ bool hub_sweep(struct hub *hub, size_t max_writes)
 	}
 	for (n = 0; hub->ready && n < max_writes; n++)
 		hub_serve_ready(hub, hub->ready);
+	for (n = 0; hub->has_page && n < max_writes; n++)
+		hub_serve_page(hub);
 	hub_start_read(hub);
-	return hub->due || hub->ready;
+	return hub->due || hub->ready || hub->has_page;
 }

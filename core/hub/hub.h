@@ -34,6 +34,7 @@ enum member_state {
 	MEMBER_BLOCKED, /* its socket is full; hub_writable() goes on */
 	MEMBER_READY,   /* behind, and able to take more */
 	MEMBER_WAITING, /* behind the ring, waits for a page of the journal */
+	MEMBER_PAGED,   /* the page is here, and its turn comes */
 };
 
 /* Embedded in the subscriber; all fields are the hub's but the first two, set before the first join. */
@@ -47,7 +48,7 @@ struct member {
 	uint64_t cursor;            /* not LIVE: everything up to here has been dealt with */
 	uint64_t n_newest;          /* WAITING: wants that many of the newest first, then live */
 	bool is_in_read;            /* WAITING: the page under way is for this one too */
-	struct member *prev, *next; /* READY, WAITING: hub::ready, hub::waiting */
+	struct member *prev, *next; /* READY, WAITING, PAGED: hub::ready, hub::waiting, hub::paged */
 };
 
 /* Frames for one member, in order. */
@@ -133,7 +134,7 @@ void hub_writable(struct hub *hub, struct member *member);
 /* Everything up to here has been dealt with: the position a client may resume from. */
 uint64_t hub_position(const struct hub *hub, const struct member *member);
 
-/* The answer to a read. */
+/* The answer to a read. hub_page() takes a reference to the batch; hub_sweep() gives it to those it is for. */
 struct hub_page {
 	struct batch *batch; /* NULL: no events */
 	uint64_t scanned, oldest;

@@ -15,7 +15,10 @@ struct hub {
 	struct interest *due;   /* interests with visits left */
 	struct member *ready;   /* behind, able to take more */
 	struct member *waiting; /* for a page */
-	bool is_reading;
+	struct member *paged;   /* `page` is for them */
+	struct hub_page page;
+	bool has_page;
+	bool is_reading;           /* until the page has been given */
 	struct interest **reading; /* references: the page under way uses their filters */
 	size_t n_reading, max_reading;
 	struct filter *read_filters; /* shallow: the interests' own */
@@ -37,6 +40,8 @@ void hub_fail_member(struct hub *hub, struct member *member);
 
 /* The next step of a member on hub::ready. */
 void hub_serve_ready(struct hub *hub, struct member *member);
+/* Gives the page to the next of those it is for; lets go of it behind the last one. */
+void hub_serve_page(struct hub *hub);
 /* Asks the journal for those who wait, unless a question is under way. */
 void hub_start_read(struct hub *hub);
 /* Lets go of what the question under way needed. */

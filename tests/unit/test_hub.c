@@ -522,6 +522,33 @@ static void test_a_slow_sweep_keeps_nothing_old(void)
 	world_end(&world);
 }
 
+/* However many a page is for, nobody else waits until all of them have it. */
+static void test_a_page_is_given_in_slices(void)
+{
+	enum { N_CLIENTS = 20, MAX_WRITES = 3 };
+	struct world world;
+	struct client clients[N_CLIENTS];
+	size_t n_served = 0;
+	world_begin(&world, 1, 1);
+	for (int i = 0; i < 10; i++)
+		publish(&world, 4);
+	for (size_t i = 0; i < N_CLIENTS; i++)
+		client_begin(&world, &clients[i], 0, 0, 0);
+	CU_ASSERT_FALSE(hub_sweep(world.hub, MAX_WRITES));
+	answer_read(&world);
+	CU_ASSERT_TRUE(hub_sweep(world.hub, MAX_WRITES));
+	for (size_t i = 0; i < N_CLIENTS; i++)
+		n_served += clients[i].n_got > 0;
+	CU_ASSERT_EQUAL(n_served, MAX_WRITES);
+	client_end(&world, &clients[N_CLIENTS - 1]); /* its turn has not come */
+	settle(&world);
+	for (size_t i = 0; i < N_CLIENTS - 1; i++) {
+		check_client(&world, &clients[i]);
+		client_end(&world, &clients[i]);
+	}
+	world_end(&world);
+}
+
 UNIT_MAIN({ "everybody gets everything once, in order", test_everybody_gets_everything_once_in_order },
 		  { "the end of an event is told, once", test_the_end_of_an_event_is_told },
 		  { "the newest first, then live", test_newest_first_then_live },
@@ -530,4 +557,5 @@ UNIT_MAIN({ "everybody gets everything once, in order", test_everybody_gets_ever
 		  { "changed filters keep the place", test_changed_filters_keep_the_place },
 		  { "a missed batch is read from the journal", test_missed_batch_is_read_from_the_journal },
 		  { "members at the same place share pages", test_members_far_apart_share_pages },
-		  { "a slow sweep keeps nothing old", test_a_slow_sweep_keeps_nothing_old })
+		  { "a slow sweep keeps nothing old", test_a_slow_sweep_keeps_nothing_old },
+		  { "a page is given in slices", test_a_page_is_given_in_slices })
