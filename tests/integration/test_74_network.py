@@ -76,33 +76,33 @@ def test_who_falls_behind_keeps_little_in_memory(stall):
 
 @pytest.mark.only_release
 def test_large_events_are_shared_by_all_who_do_not_read():
-    n_stalled, n, size = 1000, 64, 16384
+    n_stalled, n, size = 4000, 32, 16384
     allow_descriptors(n_stalled + 500)
-    with Gateway() as gateway, Swarm() as swarm:
+    with Gateway({"limits": {"pending": 10000}}) as gateway, Swarm() as swarm:
         members = swarm.subscribe(gateway, n_stalled, receive_buffer=4096)
         for member in members:
             swarm.remove(member)
         before = memory(gateway)
         assert set(swarm.send(gateway, bodies(0, n, size), 1)) == {200}
         data = read_all(gateway, swarm, n)
-        assert memory(gateway) - before < 12 * MIB < n_stalled * size
-        for member in members:
-            swarm.add(member)
-        swarm.receive(members, len(data))
-        assert all(member.has_got(data) for member in members)
+        assert memory(gateway) - before < 16 * MIB < n_stalled * size / 3  # half of one each, on average
+        awake = [swarm.add(member) for member in members[:200]]
+        swarm.receive(awake, len(data))
+        assert all(member.has_got(data) for member in awake)
 
 
 def test_who_does_not_read_answers_is_not_read_either():
     """Pings that nobody reads the pongs of: the gateway stops taking them, and goes on when they are read."""
+    most, at_once = 30000, 50
     with Gateway({"subscribers": {"max_messages_per_second": 10000}}) as gateway:
         connection = raw_subscriber(gateway)
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        ping, n = frame(9, b"x" * 125), 0
-        while select.select([], [connection.socket], [], 1)[1] and n < 40000:
-            connection.send(ping)
-            n += 1
-        assert n < 40000
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        pings, n = frame(9, b"x" * 125) * at_once, 0
+        while n < most and select.select([], [connection.socket], [], 2)[1]:
+            connection.send(pings)
+            n += at_once
+        assert 1000 < n < most
         with gateway.connect() as other:
             other.subscribe()
             gateway.deliver(callback())
@@ -111,8 +111,8 @@ def test_who_does_not_read_answers_is_not_read_either():
         while n_pongs < n:
             opcode, payload = read_frame(connection)
             n_pongs += (opcode, payload) == (10, b"x" * 125)
-        connection.send(ping)
-        assert read_frame(connection)[0] == 10
+        connection.send(frame(9, b"again"))
+        assert read_frame(connection) == (10, b"again")
 
 
 def test_a_slow_reader_delays_nobody():
