@@ -152,7 +152,9 @@ def test_a_sync_that_hangs_is_not_waited_for(disk):
         bodies = {name: callback(event_id=name) for name in ("one", "two", "three")}
         with disk.hanging():
             for body in bodies.values():
-                assert_unavailable(gateway.post(body))
+                with gateway.raw() as provider:
+                    provider.socket.settimeout(5)  # as long as it waits
+                    assert_unavailable(provider.send(request(body)).read_answer())
             assert kept(gateway) == ["before"]
             subscriber.expect_nothing()
         for body in bodies.values():
