@@ -224,6 +224,7 @@ def test_a_journal_that_is_taken_away(tmp_path, what):
             log.write_bytes(b"somebody else's")
         for _ in range(2):
             assert_unavailable(gateway.post(callback()))
+        gateway.stop()
         assert gateway.log().count("the journal cannot be written") == 1
         if what == "log replaced":
             assert log.read_bytes() == b"somebody else's"
