@@ -193,8 +193,10 @@ static void on_deadline(uv_timer_t *timer)
 		exchange->endpoint->expire(exchange);
 	} else if (is_reading) {
 		refuse_request(connection, 408, "timeout", "the request did not arrive in time", NULL);
-	} else {
+	} else if (connection_is_drained(connection)) {
 		link_close(&connection->link);
+	} else {
+		link_reset(&connection->link);
 	}
 }
 
@@ -316,7 +318,7 @@ static void add_answer(struct connection *connection, const struct answer *answe
 	if (answer->content_type) {
 		buffer_add_text(out, "Content-Type: ");
 		buffer_add_text(out, answer->content_type);
-		buffer_add_text(out, "\r\n");
+		buffer_add_text(out, "\r\nX-Content-Type-Options: nosniff\r\n");
 	}
 	if (answer->headers)
 		buffer_add_text(out, answer->headers);

@@ -71,7 +71,7 @@ static void on_stalled_due(struct subscriber *subscriber)
 	/* 4001; but it takes no byte, so it cannot be told */
 	subscriber->connection->reactor->counters.subscribers_stalled++;
 	log_info_limited("subscriber stalled", LOG_SPAN("peer", connection_peer(subscriber->connection)));
-	link_close(&subscriber->connection->link);
+	link_reset(&subscriber->connection->link);
 }
 
 static void on_close_due(struct subscriber *subscriber)

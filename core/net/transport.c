@@ -311,3 +311,11 @@ void link_close(struct link *link)
 	link->is_closing = true;
 	DL_APPEND(link->transport->closing, link);
 }
+
+void link_reset(struct link *link)
+{
+	const struct linger none = { .l_onoff = 1 };
+	if (!link->is_closing && link->wsi)
+		(void)setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+	link_close(link);
+}

@@ -74,5 +74,7 @@ void link_pause(struct link *link, bool is_paused);
 void link_finish(struct link *link);
 /* Closes soon, from a clean stack: nothing is called any more but `closed`. */
 void link_close(struct link *link);
+/* The same, and what the peer has not taken is thrown away (RST): else the kernel would keep it for who never reads. */
+void link_reset(struct link *link);
 
 #endif
