@@ -36,8 +36,7 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	connection_answer(exchange->connection, &(struct answer){ .status = 200,
 															  .content_type = "text/html; charset=utf-8",
 															  .body = web_live_page.html,
-															  .headers = "X-Content-Type-Options: nosniff\r\n"
-																		 "Referrer-Policy: no-referrer\r\n"
+															  .headers = "Referrer-Policy: no-referrer\r\n"
 																		 "Cache-Control: no-store\r\n" });
 }
 
