@@ -2,6 +2,7 @@
 """Peers that are slow, rude or gone, and too many of them."""
 
 import ctypes
+import json
 import os
 import resource
 import select
@@ -14,7 +15,7 @@ import pytest
 from frames import frame, raw_subscriber, read_frame
 from gateway import Gateway, belfryd_path, callback
 from lossy import LossyLink, can_make_links
-from swarm import Swarm, allow_descriptors, descriptors, memory, read_events, request
+from swarm import Swarm, allow_descriptors, descriptors, memory, read_events, request, split_frames
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this to a process")
 needs_links = pytest.mark.skipif(not can_make_links(), reason="no network namespaces or no /dev/net/tun here")
@@ -133,6 +134,29 @@ def test_a_slow_reader_delays_nobody():
         swarm.add(slow)
         swarm.receive([slow], len(data))
         assert slow.has_got(data)
+
+
+def test_a_purge_under_a_sleeper_is_told():
+    """What it slept through is gone from the journal: it is told where, and goes on behind it."""
+    n = 300
+    with Gateway({"journal": {"retention": {"age": "1s"}}, "limits": {"ring": "1MiB"}}) as gateway, Swarm() as swarm:
+        (sleeper,) = swarm.subscribe(gateway, 1, receive_buffer=4096, keeps=True)
+        swarm.remove(sleeper)
+        assert set(swarm.send(gateway, bodies(0, n, 10000), 1)) == {200}
+        deadline = time.monotonic() + 20
+        while gateway.events("?after=earliest")["events"]:
+            assert time.monotonic() < deadline
+        swarm.add(sleeper)
+        swarm.run_until(lambda: b'"type":"gap"' in sleeper.data)
+        gateway.deliver(callback(event_id="next"))
+        swarm.run_until(lambda: b'"event_id": "next"' in sleeper.data)
+        messages = [json.loads(payload) for payload, _ in split_frames(bytes(sleeper.data))]
+        assert [message["type"] for message in messages] == [*["event"] * (len(messages) - 2), "gap", "event"]
+        before, gap, after = messages[:-2], messages[-2], messages[-1]
+        names = [message["callback"]["event"]["event_id"] for message in before]
+        assert names == [f"evt-{i}" for i in range(len(before))] and 0 < len(before) < n
+        assert gap["after"] == before[-1]["position"]
+        assert gap["resumed_at"] == after["position"]
 
 
 # Connections that come and go

@@ -20,12 +20,6 @@
 #define MAX_FDS 256
 #define MAX_EVENTS 4
 #define MAX_TRIES 3
-/* ThreadSanitizer is slow, and what it looks for does not lie in one call. */
-#ifdef __SANITIZE_THREAD__
-#define STRIDE 11
-#else
-#define STRIDE 1
-#endif
 
 /* --- faults ------------------------------------------------------------------------------------------------------- */
 
@@ -368,7 +362,7 @@ static size_t count_acknowledged(void)
 /* Lives through one fault after the other until there is nothing left to strike. */
 static size_t try_all(struct bench *bench, const struct life *life, struct span before)
 {
-	for (plan.n_before = 0;; plan.n_before += STRIDE) {
+	for (plan.n_before = 0;; plan.n_before++) {
 		restore(bench, before);
 		bool is = live_somewhere(bench, life);
 		size_t n_calls = atomic_load(&shared->n_calls);
@@ -484,7 +478,7 @@ static bool has_kept(struct bench *bench, bool is_whole)
 /* At every byte of the headers of its frames, and here and there in the pages between them. */
 static void test_a_log_cut_anywhere(void)
 {
-	enum { PAGE_BYTES = 4096, FRAME_BYTES = PAGE_BYTES + 24, STEP = 61 * STRIDE };
+	enum { PAGE_BYTES = 4096, FRAME_BYTES = PAGE_BYTES + 24, STEP = 61 };
 	CLEANUP(bench_finish) struct bench bench;
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CU_ASSERT_FATAL(shared != MAP_FAILED);

@@ -105,11 +105,16 @@ static bool append_one(struct bench *bench, size_t i, bool is_failing)
 	return false;
 }
 
+/* By their tag, so that the index has its part in it. */
 static void read_all_events(struct bench *bench, size_t n, bool is_failing)
 {
 	CLEANUP(answer_finish) struct answer answer;
+	CLEANUP(filter_finish) struct filter filter;
+	const char *reason = NULL;
+	filter_init(&filter);
+	CU_ASSERT_EQUAL_FATAL(filter_add_tag(&filter, SPAN("user"), SPAN("42"), &reason), 0);
 	atomic_store(&failure.is_on, is_failing);
-	ask(bench, (struct store_read){ 0 }, &answer);
+	ask(bench, (struct store_read){ .filters = &filter, .n_filters = 1 }, &answer);
 	atomic_store(&failure.is_on, false);
 	CU_ASSERT_TRUE(is_outcome(answer.error));
 	CU_ASSERT_TRUE(answer.error < 0 || (answer.n == n && answer.n_damaged == 0));
