@@ -113,7 +113,7 @@ def test_200_is_said_after_the_disk_has_it(tmp_path):
         for _ in range(5):
             gateway.deliver(callback())
         pid = gateway.process.pid
-    while f"{pid} +++ exited with 0 +++" not in trace.read_text(encoding="utf-8", errors="replace"):
+    while not re.search(rf"^{pid} +\+\+\+ exited", trace.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
         pass  # strace ends a moment later than what it watches
     steps = []
     for name, file, rest in completed_calls(trace.read_text(encoding="utf-8", errors="replace")):

@@ -68,7 +68,7 @@ def test_twice_as_much_costs_twice_as_much(kind, idle, tmp_path):
 
 
 def test_keys_fall_into_other_places_in_each_process(tmp_path):
-    """So nobody can send keys that collide. Text is always read in the same number of instructions, keys are not."""
-    strings, tables = ({instructions(tmp_path, BODIES[kind](N)) for _ in range(4)} for kind in ("one string", "keys"))
-    assert len(strings) == 1
-    assert len(tables) > 1
+    """So nobody can send keys that collide. Text is read in always the same number of instructions, or one more; keys are
+    not."""
+    strings, tables = ([instructions(tmp_path, BODIES[kind](N)) for _ in range(4)] for kind in ("one string", "keys"))
+    assert max(strings) - min(strings) < 10 < max(tables) - min(tables)
