@@ -25,6 +25,8 @@
 /* Descriptors for the journal, the log, the loops and whatever libraries open; for administrators; and for those who
  * are told that there are too many connections. */
 #define RESERVED_DESCRIPTORS (128 + ACCEPTOR_MAX_TOLD)
+/* And for each reactor's loop. */
+#define DESCRIPTORS_A_REACTOR 8
 
 struct server {
 	struct gateway gateway;
@@ -50,16 +52,18 @@ static int refuse(const char *what, char *message, int error)
 /* --- building ----------------------------------------------------------------------------------------------------- */
 
 /* One descriptor a connection: take what the system allows, and say if that is less than what is configured. */
-static uint64_t raise_descriptor_limit(uint64_t max_connections)
+static uint64_t raise_descriptor_limit(const struct config *config)
 {
 	struct rlimit limit;
+	uint64_t max_connections = config->limits.max_connections;
+	uint64_t reserved = RESERVED_DESCRIPTORS + config->reactors * DESCRIPTORS_A_REACTOR;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return max_connections;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= max_connections + RESERVED_DESCRIPTORS)
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= max_connections + reserved)
 		return max_connections;
-	uint64_t possible = limit.rlim_cur > RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS : 1;
+	uint64_t possible = limit.rlim_cur > reserved ? limit.rlim_cur - reserved : 1;
 	log_warning("fewer connections than configured: raise the limit of open files (LimitNOFILE=)",
 				LOG_NUMBER("configured", max_connections), LOG_NUMBER("possible", possible));
 	return possible;
@@ -128,7 +132,7 @@ static int build_gateway(struct server *server, const struct config *config)
 	gateway->config = config;
 	gateway->started_ms = clock_wall_ms();
 	(void)pthread_mutex_init(&gateway->keys_lock, NULL);
-	uint64_t max_connections = raise_descriptor_limit(config->limits.max_connections);
+	uint64_t max_connections = raise_descriptor_limit(config);
 	int r = check_certificates(config);
 	if (r != 0)
 		return r;
