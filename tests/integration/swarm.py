@@ -107,6 +107,12 @@ class Member:
         assert self.subscribed["type"] == "subscribed", self.subscribed
         return rest[frames[1][1] :]
 
+    def has_events(self, n):
+        """At least so many, and the last of them whole."""
+        if self.data.count(b'"type":"event"') < n:
+            return False
+        return max((end for _, end in split_frames(bytes(self.data))), default=0) == len(self.data)
+
     def has_got(self, data):
         return self.n_bytes == len(data) and self.digest.digest() == hashlib.sha256(data).digest()
 

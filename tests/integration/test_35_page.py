@@ -494,7 +494,7 @@ def test_a_filter_beyond_the_token_is_explained(guarded, browser):
 def test_an_expired_token_is_asked_for_again_and_nothing_is_missed():
     with Gateway({"subscribers": {"ping": "5s"}}, tokens=True) as gateway, Browser() as browser:
         browser.open(gateway.url(scheme="http"))
-        give(browser, gateway.token(lifetime=1))
+        give(browser, gateway.token(lifetime=5))
         browser.wait_for_text("#state", "Live")
         gateway.deliver(callback(event_id="one"))
         wait_for_events(browser, "one")
@@ -559,7 +559,7 @@ def test_it_can_be_read(gateway, scheme):
         gateway.deliver(callback("conferencing_failing", "profile_missing", summary="x" * 300))
         gateway.deliver(callback(conferencing={"join_url": "https://zoom.us/" + "1" * 200}))
         gateway.deliver(callback("a" * 200))
-        browser.wait(lambda: len(browser.all("#events > li")) >= 3)
+        browser.wait(lambda: "a" * 200 in browser.text("#events > li"))  # the newest is on top: nothing moves any more
         browser.click("#events summary")
         browser.wait(lambda: browser.one("#events pre").is_displayed())
         contrasts = browser.driver.execute_script(script)

@@ -41,7 +41,7 @@ def assert_in_order(events):
 def everything(gateway, swarm, n):
     """The bytes of all n events, and the events, as a subscriber that comes afterwards gets them."""
     (reader,) = swarm.subscribe(gateway, 1, "after=earliest", keeps=True)
-    swarm.run_until(lambda: len(reader.data) and reader.data.count(b'"type":"event"') >= n)
+    swarm.run_until(lambda: reader.has_events(n))
     data = bytes(reader.data)
     return data, read_events(data)
 
