@@ -7,10 +7,22 @@ import re
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common import utils
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from clients import PATIENCE
+
+
+class Driver(Service):
+    """By its address: a system just made has no /etc/hosts yet that would know the name that Selenium uses."""
+
+    @property
+    def service_url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_connectable(self):
+        return utils.is_connectable(self.port, "127.0.0.1")
 
 
 class Browser:
@@ -23,7 +35,7 @@ class Browser:
         if os.geteuid() == 0:
             options.add_argument("--no-sandbox")  # which root cannot have
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.driver = webdriver.Chrome(service=Driver("/usr/bin/chromedriver"), options=options)
         self._forgives = re.compile(forgives)
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
