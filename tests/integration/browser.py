@@ -32,6 +32,7 @@ class Browser:
         options = webdriver.ChromeOptions()
         for argument in ("headless=new", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars", "lang=en-GB"):
             options.add_argument(f"--{argument}")
+        options.add_argument("--remote-debugging-pipe")  # for the same reason
         if os.geteuid() == 0:
             options.add_argument("--no-sandbox")  # which root cannot have
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

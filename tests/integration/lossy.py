@@ -119,5 +119,6 @@ class LossyLink:
         enter(self._namespaces[1])
 
     def set_up(self, is_up):
-        command = ["ip", "-n", self._names[0], "link", "set", "line", "up" if is_up else "down"]
-        subprocess.run(command, check=True)
+        enter(self._namespaces[0])
+        subprocess.run(["ip", "link", "set", "line", "up" if is_up else "down"], check=True)
+        enter(self._namespaces[1])
