@@ -55,13 +55,8 @@ void buffer_add_char(struct buffer *b, char c)
 
 void buffer_add_u64(struct buffer *b, uint64_t value)
 {
-	char digits[20];
-	size_t i = sizeof digits;
-	do {
-		digits[--i] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	buffer_add(b, span_of(digits + i, sizeof digits - i));
+	char digits[SPAN_DECIMAL_BYTES];
+	buffer_add(b, span_decimal(value, digits));
 }
 
 void buffer_add_i64(struct buffer *b, int64_t value)

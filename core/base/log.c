@@ -88,16 +88,11 @@ static void put_char(struct line *line, char c)
 
 static void put_number(struct line *line, int64_t number)
 {
-	char digits[21];
-	size_t i = sizeof digits;
-	uint64_t value = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-	do {
-		digits[--i] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
+	char digits[SPAN_DECIMAL_BYTES];
+	struct span magnitude = span_decimal(number < 0 ? 0 - (uint64_t)number : (uint64_t)number, digits);
 	if (number < 0)
-		digits[--i] = '-';
-	put(line, span_of(digits + i, sizeof digits - i));
+		put_char(line, '-');
+	put(line, magnitude);
 }
 
 static void put_hex(struct line *line, const char *prefix, uint32_t value, size_t n_digits)

@@ -64,6 +64,16 @@ bool span_to_u64(struct span s, uint64_t max, uint64_t *ret_value)
 	return true;
 }
 
+struct span span_decimal(uint64_t value, char digits[static SPAN_DECIMAL_BYTES])
+{
+	size_t first = SPAN_DECIMAL_BYTES;
+	do {
+		digits[--first] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return span_of(digits + first, SPAN_DECIMAL_BYTES - first);
+}
+
 char *span_dup(struct span s)
 {
 	char *copy = malloc(s.n + 1);

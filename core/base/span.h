@@ -56,6 +56,9 @@ struct span span_trim(struct span s);
 bool span_next(struct span *rest, char separator, struct span *ret_head);
 /* Decimal digits only, no sign, no blanks, value <= max. */
 bool span_to_u64(struct span s, uint64_t max, uint64_t *ret_value);
+/* The other way round: the digits stand at the end of the caller's bytes. */
+#define SPAN_DECIMAL_BYTES 20
+struct span span_decimal(uint64_t value, char digits[static SPAN_DECIMAL_BYTES]);
 /* A terminated copy that the caller frees; NULL without memory. A NUL inside stays. */
 char *span_dup(struct span s);
 /* True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */

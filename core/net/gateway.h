@@ -3,7 +3,7 @@
  * What all reactors share: read-only, or atomic, or guarded inside.
  *
  * The locks of the daemon, all of them short: the store's queues, the ticket office, the reactors' inboxes, the
- * connection limits, and the keys below.
+ * connection limits, the log's waiting lines, and the keys below.
  */
 #ifndef NET_GATEWAY_H
 #define NET_GATEWAY_H

@@ -25,17 +25,13 @@ bool position_parse(struct span text, struct position *ret_position)
 
 size_t position_format(const struct position *position, char ret_text[static POSITION_TEXT_SIZE])
 {
-	char digits[20];
-	size_t n = strnlen(position->epoch, POSITION_MAX_EPOCH), first = sizeof digits;
-	uint64_t rest = position->sequence;
-	do {
-		digits[--first] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
+	char digits[SPAN_DECIMAL_BYTES];
+	struct span sequence = span_decimal(position->sequence, digits);
+	size_t n = strnlen(position->epoch, POSITION_MAX_EPOCH);
 	memcpy(ret_text, position->epoch, n);
 	ret_text[n++] = '-';
-	memcpy(ret_text + n, digits + first, sizeof digits - first);
-	n += sizeof digits - first;
+	memcpy(ret_text + n, sequence.data, sequence.n);
+	n += sequence.n;
 	ret_text[n] = '\0';
 	return n;
 }
