@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bound on every test, so that a gateway that hangs fails one test and not the whole run."""
 
+import pathlib
 import signal
+import sys
 
 import pytest
 
 SECONDS = 90
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))  # where simulator/ is
 
 
 def pytest_configure(config):
