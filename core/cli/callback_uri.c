@@ -3,25 +3,6 @@
 #include "cli/output.h"
 #include "cli/setup.h"
 
-#include <errno.h>
-
-static int add_uri(const struct invocation *invocation, const struct config_source *source, struct buffer *uri)
-{
-	CLEANUP(buffer_finish) struct buffer query = BUFFER_INIT;
-	struct span base = span_text(source->public_url);
-	int r = setup_add_tags(invocation, source, &query);
-	if (r != CLI_OK)
-		return r;
-	while (base.n && base.data[base.n - 1] == '/') /* the path brings its own */
-		base.n--;
-	buffer_add(uri, base);
-	buffer_add_text(uri, source->path);
-	if (query.n)
-		buffer_add_char(uri, '?');
-	buffer_add(uri, buffer_span(&query));
-	return uri->failed || query.failed ? -ENOMEM : CLI_OK;
-}
-
 static int run(const struct invocation *invocation)
 {
 	CLEANUP(config_destroy) struct config *config = NULL;
@@ -30,14 +11,8 @@ static int run(const struct invocation *invocation)
 	int r = setup_config(invocation, &config);
 	if (r == CLI_OK)
 		r = setup_source(invocation, config, &source);
-	if (r != CLI_OK)
-		return r;
-	if (!source->public_url) {
-		output_complain("source \"%s\" has no public_url: how the provider reaches it, as https://gateway.example.com",
-						source->name);
-		return CLI_E_USAGE;
-	}
-	r = add_uri(invocation, source, &uri);
+	if (r == CLI_OK)
+		r = setup_add_callback_uri(invocation, source, &uri);
 	if (r != CLI_OK)
 		return r;
 	if (invocation_is_json(invocation))

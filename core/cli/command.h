@@ -45,6 +45,6 @@ struct command {
 extern const struct command *const commands[];
 
 extern const struct command command_callback_uri, command_check, command_explain, command_help, command_listen,
-	command_send, command_token;
+	command_send, command_token, command_upsert;
 
 #endif

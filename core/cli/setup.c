@@ -131,3 +131,25 @@ int setup_add_tags(const struct invocation *invocation, const struct config_sour
 	}
 	return r;
 }
+
+int setup_add_callback_uri(const struct invocation *invocation, const struct config_source *source, struct buffer *uri)
+{
+	CLEANUP(buffer_finish) struct buffer query = BUFFER_INIT;
+	struct span base = span_text(source->public_url);
+	if (!source->public_url) {
+		output_complain("source \"%s\" has no public_url: how the provider reaches it, as https://gateway.example.com",
+						source->name);
+		return CLI_E_USAGE;
+	}
+	int r = setup_add_tags(invocation, source, &query);
+	if (r != CLI_OK)
+		return r;
+	while (base.n && base.data[base.n - 1] == '/') /* the path brings its own */
+		base.n--;
+	buffer_add(uri, base);
+	buffer_add_text(uri, source->path);
+	if (query.n)
+		buffer_add_char(uri, '?');
+	buffer_add(uri, buffer_span(&query));
+	return uri->failed || query.failed ? -ENOMEM : CLI_OK;
+}

@@ -25,4 +25,8 @@ int setup_tag_checker(const struct config_source *source, struct tag_checker **r
 int setup_add_tags(const struct invocation *invocation, const struct config_source *source,
 				   struct buffer *query) MUST_USE;
 
+/* Appends the URI to give to the provider: the source's public_url and path, and that query. As setup_add_tags(). */
+int setup_add_callback_uri(const struct invocation *invocation, const struct config_source *source,
+						   struct buffer *uri) MUST_USE;
+
 #endif
