@@ -262,11 +262,20 @@ ssize_t link_write_fd(int fd, const struct iovec *pieces, int n_pieces)
 	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
 }
 
+/* NULL before the handshake is done. Kept, so that a fan-out need not look into libwebsockets' object for it. */
+static SSL *tls_of(struct link *link)
+{
+	SSL *tls = link->tls ? link->tls : lws_get_ssl(link->wsi);
+	if (!link->tls && tls && SSL_is_init_finished(tls))
+		link->tls = tls;
+	return link->tls;
+}
+
 static ssize_t write_tls(SSL *tls, struct iovec piece)
 {
 	size_t n = piece.iov_len < LINK_MAX_TLS_WRITE ? piece.iov_len : LINK_MAX_TLS_WRITE;
-	if (!tls || !SSL_is_init_finished(tls))
-		return tls ? 0 : -EPIPE;
+	if (!tls)
+		return 0;
 	int written = SSL_write(tls, piece.iov_base, (int)n);
 	if (written > 0)
 		return written;
@@ -278,7 +287,7 @@ ssize_t link_write(struct link *link, const struct iovec *pieces, int n_pieces)
 {
 	if (link->is_closing || link->is_finished)
 		return -EPIPE;
-	return link->is_tls ? write_tls(lws_get_ssl(link->wsi), pieces[0]) : link_write_fd(link->fd, pieces, n_pieces);
+	return link->is_tls ? write_tls(tls_of(link), pieces[0]) : link_write_fd(link->fd, pieces, n_pieces);
 }
 
 void link_want_writable(struct link *link)
@@ -298,7 +307,7 @@ void link_finish(struct link *link)
 	if (link->is_closing || link->is_finished)
 		return;
 	link->is_finished = true;
-	SSL *tls = link->is_tls ? lws_get_ssl(link->wsi) : NULL;
+	SSL *tls = link->is_tls ? tls_of(link) : NULL;
 	if (tls)
 		(void)SSL_shutdown(tls);
 	(void)shutdown(link->fd, SHUT_WR);

@@ -35,6 +35,7 @@ struct link {
 	const struct link_ops *ops;
 	struct transport *transport;
 	void *wsi; /* struct lws; NULL before and after */
+	void *tls; /* SSL, behind its handshake */
 	int fd;
 	bool is_tls;
 	bool is_in_handshake;

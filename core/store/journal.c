@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/complain.h"
+#include "store/head.h"
 #include "store/layout.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ static const char *const statements[STATEMENTS] = {
 
 int journal_begin(struct journal *journal)
 {
+	journal->log.is_given_state = false;
 	return journal->is_broken ? -EIO : sqlite_step(journal->statements[STATEMENT_BEGIN]);
 }
 
@@ -49,6 +51,7 @@ int journal_end(struct journal *journal, int outcome)
 
 int journal_write_state(struct journal *journal, const struct journal_state *state)
 {
+	journal->log.is_given_state = true;
 	return state_write(journal->statements[STATEMENT_STATE], state);
 }
 
@@ -57,22 +60,6 @@ int journal_write_state(struct journal *journal, const struct journal_state *sta
 static int truncate_log(sqlite3 *db)
 {
 	return sqlite_errno(db, sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
-}
-
-/* Events beyond the head were never given that position (a damaged key, a hand in the file), and the next one would
- * collide with them. */
-static int remove_strangers(struct journal *journal)
-{
-	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
-	int r = sqlite_prepare(journal->db, "DELETE FROM events WHERE sequence > ? OR sequence < 1", &statement);
-	if (r == 0)
-		r = sqlite_bind_number(statement, 1, (int64_t)journal->state.head);
-	if (r == 0)
-		r = sqlite_step(statement);
-	if (r == 0 && sqlite3_changes(journal->db) > 0)
-		log_error("records with impossible positions were removed",
-				  LOG_NUMBER("records", sqlite3_changes(journal->db)));
-	return r;
 }
 
 /* Says in the main file, before anything is accepted, that the journal is in use: should its log get lost, or a copy be
@@ -84,7 +71,7 @@ static int mark_open(struct journal *journal)
 	int r = journal_begin(journal);
 	if (r < 0)
 		return r;
-	r = remove_strangers(journal);
+	r = head_remove_strangers(journal->db, journal->state.head);
 	if (r == 0)
 		r = journal_write_state(journal, &next);
 	r = journal_end(journal, r);
@@ -101,6 +88,7 @@ static int mark_open(struct journal *journal)
 static int make_ready(struct journal *journal)
 {
 	struct journal_state state;
+	bool has_strangers;
 	if (journal->is_ready)
 		return 0;
 	int r = journal->is_broken ? -EIO : journal_file_in_place(&journal->file);
@@ -108,6 +96,8 @@ static int make_ready(struct journal *journal)
 		r = truncate_log(journal->db);
 	if (r == 0)
 		r = state_read(journal->db, &state);
+	if (r == 0)
+		r = head_find(journal->db, state.head, &state.head, &has_strangers);
 	if (r < 0)
 		return r;
 	if (state.head != journal->state.head) {
@@ -119,7 +109,7 @@ static int make_ready(struct journal *journal)
 	if (!journal->is_marked)
 		r = mark_open(journal);
 	journal->is_ready = r == 0;
-	journal->n_wal_pages = 0;
+	journal->log = (struct journal_log){ 0 };
 	return r;
 }
 
@@ -163,12 +153,14 @@ static int take(struct journal *journal, struct commit_item *item, struct journa
 	return r;
 }
 
+/* The journal's row is written where it must be; elsewhere it would double what a commit of one event writes. */
 static int take_all(struct journal *journal, struct commit_item *items, size_t n, struct journal_state *next)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = take(journal, &items[i], next);
-	if (r == 0 && (next->head != journal->state.head || !journal->is_marked || n == 0))
+	bool needs_state = !journal->log.has_state || journal->log.may_begin_again;
+	if (r == 0 && ((needs_state && next->head != journal->state.head) || n == 0))
 		r = journal_write_state(journal, next);
 	return r;
 }
@@ -220,11 +212,16 @@ static int judge_wal(struct journal *journal, char **ret_message)
 		file->wal_path, file->path);
 }
 
-static int on_wal_commit(void *journal, sqlite3 *db, const char *name, int n_pages)
+/* Fewer pages than before: the log has begun again, by this commit. */
+static int on_wal_commit(void *context, sqlite3 *db, const char *name, int n_pages)
 {
+	struct journal_log *log = &((struct journal *)context)->log;
 	(void)db;
 	(void)name;
-	((struct journal *)journal)->n_wal_pages = n_pages;
+	if (n_pages <= log->n_pages)
+		log->has_state = log->may_begin_again = false;
+	log->has_state |= log->is_given_state;
+	log->n_pages = log->n_new_pages = n_pages;
 	return SQLITE_OK;
 }
 
@@ -288,8 +285,11 @@ int journal_find_oldest(struct journal *journal)
 static int begin_run(struct journal *journal)
 {
 	struct journal_state state;
+	bool has_strangers;
 	int r = state_read(journal->db, &state);
-	if (r == 0 && state_needs_epoch(&state, &journal->file))
+	if (r == 0)
+		r = head_find(journal->db, state.head, &state.head, &has_strangers);
+	if (r == 0 && (has_strangers || state_needs_epoch(&state, &journal->file)))
 		r = state_draw_epoch(state.epoch);
 	if (r < 0)
 		return r;

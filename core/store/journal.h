@@ -51,11 +51,21 @@ enum journal_statement {
 	STATEMENTS,
 };
 
+/* SQLite's write-ahead log, as far as it matters that it holds the journal's row (state.h): from the first commit on.
+ */
+struct journal_log {
+	int n_pages;          /* as of the last commit */
+	int n_new_pages;      /* the same, or 0 when they have been copied since */
+	bool has_state;       /* the row is in it */
+	bool may_begin_again; /* it has been copied: some commit, perhaps the next one, will be its first */
+	bool is_given_state;  /* by the transaction that is under way */
+};
+
 struct journal {
 	struct journal_file file;
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
-	struct journal_state state; /* as it is durable */
+	struct journal_state state; /* as it is durable; its head may be in the events alone (head.h) */
 	struct tail *tail;          /* any thread */
 	struct duplicates *duplicates;
 	struct record_texts texts;
@@ -66,10 +76,10 @@ struct journal {
 	_Atomic uint64_t n_damaged;             /* any thread: events that readers left out */
 	_Atomic uint64_t n_bytes, n_free_bytes; /* any thread: of the file, as of the last step */
 	int64_t page_bytes;
-	bool is_ready;   /* the log is known to hold nothing but what is durable */
-	bool is_marked;  /* as open, in the file */
-	bool is_broken;  /* until a restart */
-	int n_wal_pages; /* in the log, as of the last commit */
+	bool is_ready;  /* the log is known to hold nothing but what is durable */
+	bool is_marked; /* as open, in the file */
+	bool is_broken; /* until a restart */
+	struct journal_log log;
 	struct upkeep {
 		int64_t retention_age_ms;
 		uint64_t retention_bytes;

@@ -11,8 +11,8 @@
 
 /* Step i leads from version i to version i + 1. Released steps are never changed. */
 static const char *const steps[] = {
-	/* The state of the whole: one row. `identity` is the file's for life. Every commit of events writes `head`, so that
-	 * every write-ahead log has this row in it, and tells by it whose log it is. Events: the small columns come first,
+	/* The state of the whole: one row. `identity` is the file's for life. The first commit in a write-ahead log writes
+	 * it, so that every log has this row in it, and tells by it whose log it is. Events: the small columns come first,
 	 * so that reading them does not lead through a large body. The text in `tags` and `interactions` is JSON.
 	 * record_digest covers everything but the body, for which body_digest stands. Parts of the index: see segment.h. */
 	"CREATE TABLE journal ("

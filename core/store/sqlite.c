@@ -2,6 +2,7 @@
 #include "store/sqlite.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 /* How long to wait for somebody else's lock: an administrator with sqlite3 at the terminal. */
 #define BUSY_TIMEOUT_MS 2000
@@ -41,8 +42,16 @@ int sqlite_errno(sqlite3 *db, int code)
 	return system_errno(db, -EIO); /* IOERR, CANTOPEN and whatever else may come */
 }
 
+/* SQLite would count each allocation under a lock that all connections share; nobody asks for the counts. */
+static void configure(void)
+{
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int sqlite_open(const char *name, int flags, sqlite3 **ret_db)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	(void)pthread_once(&once, configure);
 	int code = sqlite3_open_v2(name, ret_db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (code == SQLITE_OK)
 		code = sqlite3_busy_timeout(*ret_db, BUSY_TIMEOUT_MS);

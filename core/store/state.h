@@ -28,7 +28,7 @@ struct journal_state {
 	int64_t n_opened;
 	bool is_open;
 	uint64_t inode;
-	uint64_t head;   /* the newest sequence ever given */
+	uint64_t head;   /* the newest sequence that was given when this was written: see head.h */
 	uint64_t purged; /* everything up to here is gone on purpose */
 };
 

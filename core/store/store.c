@@ -260,9 +260,10 @@ int store_append(struct store *store, struct append *append)
 void store_wake(struct store *store)
 {
 	(void)pthread_mutex_lock(&store->write_lock);
-	if (store->appends)
-		(void)pthread_cond_signal(&store->write_wake);
+	bool has_work = store->appends;
 	(void)pthread_mutex_unlock(&store->write_lock);
+	if (has_work) /* not under the lock: the first that the writer wants is the lock */
+		(void)pthread_cond_signal(&store->write_wake);
 }
 
 int store_read(struct store *store, struct store_read *read)

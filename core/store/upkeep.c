@@ -17,7 +17,7 @@
 /* Pages in the log that are worth a checkpoint: 4 MiB. */
 #define CHECKPOINT_PAGES 1024
 
-/* Every log must hold the journal's row (state.h), so every transaction writes it. */
+/* Every log must hold the journal's row (state.h), and this may be the log's first transaction. */
 static int end_with_state(struct journal *journal, int outcome, struct journal_state next)
 {
 	next.is_open = true;
@@ -207,7 +207,8 @@ static int retain(struct journal *journal, bool *ret_has_more)
 static int checkpoint(struct journal *journal)
 {
 	int code = sqlite3_wal_checkpoint_v2(journal->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	journal->n_wal_pages = 0;
+	journal->log.n_new_pages = 0;
+	journal->log.may_begin_again = true;
 	if (code != SQLITE_OK && code != SQLITE_BUSY)
 		return sqlite_errno(journal->db, code);
 	int r = measure(journal);
@@ -223,7 +224,7 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 	struct upkeep *upkeep = &journal->upkeep;
 	uint64_t segment;
 	*ret_has_more = true;
-	if (journal->n_wal_pages >= CHECKPOINT_PAGES)
+	if (journal->log.n_new_pages >= CHECKPOINT_PAGES)
 		return checkpoint(journal);
 	if (has_segment(journal, &segment))
 		return write_segment(journal, segment);
