@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help.h"
 
+#include "base/nearest.h"
 #include "cli/invocation.h"
-#include "cli/nearest.h"
 #include "cli/output.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/invocation.h"
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/output.h"
 
 #include <assert.h>

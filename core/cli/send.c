@@ -4,9 +4,9 @@
  * connection, one after the other; what came back is printed.
  */
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "cli/http_client.h"
 #include "cli/input.h"
-#include "cli/nearest.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/samples.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/schema.h"
 
+#include "base/nearest.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -222,59 +224,17 @@ static void read_choice(struct schema_reader *reader, const struct option *optio
 
 /* --- groups --- */
 
-#define MAX_KEY_BYTES 40
-
-static size_t least_of(size_t a, size_t b, size_t c)
-{
-	size_t least = a < b ? a : b;
-	return least < c ? least : c;
-}
-
-/* How many characters must be put in, taken out, changed or swapped with their neighbour. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-	size_t rows[3][MAX_KEY_BYTES + 1];
-	if (n > MAX_KEY_BYTES || m > MAX_KEY_BYTES)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= m; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= n; i++) {
-		size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *twice_above = rows[(i + 1) % 3];
-		row[0] = i;
-		for (size_t j = 1; j <= m; j++) {
-			row[j] = least_of(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				row[j] = least_of(row[j], twice_above[j - 2] + 1, SIZE_MAX);
-		}
-	}
-	return rows[n % 3][m];
-}
-
-/* The known key that is so near that it may have been meant; NULL if there is none. */
-static const char *nearest_key(const struct option *options, const char *key)
-{
-	const char *nearest = NULL;
-	size_t least = strlen(key) / 4 + 2; /* exclusive: one change in short words, more in longer ones */
-	for (; options->key; options++) {
-		size_t distance = edit_distance(key, options->key);
-		if (distance < least) {
-			least = distance;
-			nearest = options->key;
-		}
-	}
-	return nearest;
-}
-
 static void refuse_key(struct schema_reader *reader, const struct option *options, const struct yaml_node *key)
 {
 	struct buffer message = BUFFER_INIT;
-	const char *nearest = nearest_key(options, key->text);
+	struct nearest nearest = nearest_begin(span_text(key->text));
+	for (const struct option *option = options; option->key; option++)
+		nearest_try(&nearest, option->key);
 	buffer_add_text(&message, "unknown key ");
 	add_quoted(&message, key->text);
-	if (nearest)
-		buffer_add_printf(&message, "; did you mean \"%s\"?", nearest);
-	for (const struct option *option = options; !nearest && option->key; option++)
+	if (nearest.name)
+		buffer_add_printf(&message, "; did you mean \"%s\"?", nearest.name);
+	for (const struct option *option = options; !nearest.name && option->key; option++)
 		buffer_add_printf(&message, "%s%s", option == options ? "; known here: " : ", ", option->key);
 	complain_and_finish(reader, key, &message);
 }

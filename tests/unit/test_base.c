@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/log.h"
+#include "base/nearest.h"
 
 #include "unit.h"
 
@@ -626,6 +627,27 @@ static void test_log_keeps_errno(void)
 	CU_ASSERT_STRING_EQUAL(capture_end(&capture), "");
 }
 
+/* --- nearest names --- */
+
+static const char *nearest_of(const char *word, const char *const *names, size_t n)
+{
+	struct nearest nearest = nearest_begin(span_text(word));
+	for (size_t i = 0; i < n; i++)
+		nearest_try(&nearest, names[i]);
+	return nearest.name;
+}
+
+static void test_nearest(void)
+{
+	static const char *const names[] = { "send", "listen", "listener" };
+	CU_ASSERT_STRING_EQUAL(nearest_of("lisen", names, 3), "listen");
+	CU_ASSERT_STRING_EQUAL(nearest_of("listne", names, 3), "listen"); /* one swap, not two changes */
+	CU_ASSERT_STRING_EQUAL(nearest_of("listener", names, 3), "listener");
+	CU_ASSERT_PTR_NULL(nearest_of("dance", names, 3));
+	CU_ASSERT_PTR_NULL(nearest_of("", names, 3));
+	CU_ASSERT_PTR_NULL(nearest_of("aa", (const char *const[]){ "bb" }, 1));
+}
+
 UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "only ASCII letters have a case", test_span_case_is_ascii },
 		  { "blanks around are trimmed, others not", test_span_trim },
@@ -640,6 +662,7 @@ UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "a buffer gives its text away", test_buffer_steals },
 		  { "whatever goes in, JSON comes out", test_buffer_json },
 		  { "percent-encoding leaves only the unreserved", test_buffer_percent },
+		  { "the nearest name is near", test_nearest },
 		  { "times are RFC 3339, also the first and the last", test_clock_formats }, { "clocks run", test_clock_runs },
 		  { "a histogram's value goes into the first bucket that it does not exceed", test_histogram_buckets },
 		  { "a histogram's bounds are what they say", test_histogram_bounds },

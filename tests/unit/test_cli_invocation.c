@@ -2,7 +2,6 @@
 #include "cli/invocation.h"
 
 #include "cli/help.h"
-#include "cli/nearest.h"
 #include "unit.h"
 
 static int run_nothing(const struct invocation *invocation)
@@ -158,20 +157,6 @@ static void test_tags(void)
 	finish(&p);
 }
 
-static void test_nearest(void)
-{
-	struct nearest nearest = nearest_begin(SPAN("lisen"));
-	nearest_try(&nearest, "send");
-	nearest_try(&nearest, "listen");
-	CU_ASSERT_STRING_EQUAL(nearest.name, "listen");
-	nearest = nearest_begin(SPAN("dance"));
-	nearest_try(&nearest, "send");
-	CU_ASSERT_PTR_NULL(nearest.name);
-	nearest = nearest_begin(SPAN(""));
-	nearest_try(&nearest, "a");
-	CU_ASSERT_PTR_NULL(nearest.name);
-}
-
 /* Help of every command fits the width of a terminal, and names each of its options. */
 static void test_help(void)
 {
@@ -191,4 +176,4 @@ static void test_help(void)
 
 UNIT_MAIN({ "a command line", test_accepts }, { "refuses, and says what was meant", test_refuses },
 		  { "numbers are digits in a range", test_numbers }, { "durations", test_durations }, { "tags", test_tags },
-		  { "the nearest name", test_nearest }, { "help fits", test_help })
+		  { "help fits", test_help })
