@@ -32,7 +32,6 @@
 #define MAX_BATCH 256
 #define SLICE 256
 #define IN_BYTES 8192
-#define JOURNAL_BYTES (64u << 20)
 
 struct peer {
 	int fd;
@@ -63,7 +62,6 @@ static size_t n_subscribers, n_answered, position;
 static struct batch batches[2], *filling = &batches[0], *leaving; /* leaving: on its way to subscribers */
 static size_t next_subscriber;
 static int epoll, listener, clear_listener, journal = -1;
-static off_t journal_end;
 static SSL_CTX *tls_context;
 
 static const char answer_ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -144,14 +142,11 @@ static bool fan_out(void)
 
 /* --- the journal -------------------------------------------------------------------------------------------------- */
 
+/* It grows, as a journal does that keeps what it was given: to write over the same blocks again would cost half. */
 static void open_journal(void)
 {
-	static const char zeros[1 << 16];
-	journal = open(options.journal, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	for (size_t n = 0; n < JOURNAL_BYTES; n += sizeof zeros)
-		if (journal < 0 || write(journal, zeros, sizeof zeros) < 0)
-			die("%s", options.journal);
-	if (fsync(journal) < 0)
+	journal = open(options.journal, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (journal < 0)
 		die("%s", options.journal);
 }
 
@@ -159,11 +154,8 @@ static void commit(void)
 {
 	if (n_answered == 0)
 		return;
-	if (journal_end + (off_t)filling->n_bytes > (off_t)JOURNAL_BYTES)
-		journal_end = 0;
-	if (pwrite(journal, filling->bytes, filling->n_bytes, journal_end) < 0 || fdatasync(journal) < 0)
+	if (write(journal, filling->bytes, filling->n_bytes) != (ssize_t)filling->n_bytes || fdatasync(journal) < 0)
 		die("%s", options.journal);
-	journal_end += (off_t)filling->n_bytes;
 	for (size_t i = 0; i < n_answered; i++)
 		peer_write(&peers[answered[i]], answer_ok, sizeof answer_ok - 1);
 	n_answered = filling->n = filling->n_bytes = 0;
