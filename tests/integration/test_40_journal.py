@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from gateway import EX_CONFIG, SIGNATURE, Gateway, callback, sign
+import threads
+from gateway import CALLBACK_PATH, EX_CONFIG, SIGNATURE, Gateway, callback, sign
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 
@@ -35,6 +36,22 @@ def event_ids(events):
 
 def sequence(position):
     return int(position.split("-")[1])
+
+
+def test_what_came_together_becomes_durable_together():
+    """The reactor wakes the writer once for all that it has read: one transaction and one sync instead of twenty."""
+    bodies = [callback(event_id=str(i)) for i in range(20)]
+    with Gateway({"reactors": 1, "admin": {"address": "127.0.0.1:0"}}) as gateway, contextlib.ExitStack() as connections:
+        raw = [connections.enter_context(gateway.raw()) for _ in bodies]
+        gateway.deliver(callback())  # all have been accepted by then
+        before = gateway.metric("journal_commits_total", outcome="durable")
+        with threads.stopped(gateway.process.pid, "reactor"):
+            for connection, body in zip(raw, bodies, strict=True):
+                head = f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\n{SIGNATURE}: {sign(body)}\r\n"
+                connection.send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        for connection in raw:
+            assert connection.read_answer().status == 200
+        assert gateway.metric("journal_commits_total", outcome="durable") == before + 1
 
 
 def deliver(gateway, *names, **options):
