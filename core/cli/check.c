@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * belfry check: all that the gateway would find wrong at its start, found without starting it. Reads files, opens no
- * socket, writes nothing.
+ * belfry check: all that the gateway would find wrong at its start, found without starting it. Reads files, has plugins
+ * described, opens no socket, writes nothing.
  */
 #include "auth/certificate.h"
 #include "base/clock.h"
 #include "cli/output.h"
+#include "cli/printable.h"
 #include "cli/setup.h"
 #include "cli/token_maker.h"
 
 #include <errno.h>
+
+#define MAX_SHOWN_CHARACTERS 60
 
 struct checking {
 	struct complaints complaints;
@@ -108,6 +111,41 @@ static void add_count(struct buffer *text, size_t n, const char *what)
 	buffer_add_printf(text, ", %zu %s%s", n, what, n == 1 ? "" : "s");
 }
 
+/* "on-call (profile_missing or missing_meeting_url, when .event.start > now)" */
+static void add_target(struct buffer *text, const struct config_target *target)
+{
+	buffer_add_text(text, target->name);
+	for (size_t i = 0; i < target->n_subtypes; i++) {
+		buffer_add_text(text, i ? " or " : " (");
+		printable_add(text, span_text(target->subtypes[i]));
+	}
+	if (target->when) {
+		buffer_add_text(text, target->n_subtypes ? ", when " : " (when ");
+		printable_add_cut(text, span_trim(span_text(target->when)), MAX_SHOWN_CHARACTERS);
+	}
+	if (target->when || target->n_subtypes)
+		buffer_add_char(text, ')');
+}
+
+static void add_handlers(struct buffer *text, const struct config *config)
+{
+	buffer_add_text(text, "\nhandlers:");
+	for (size_t i = 0; i < config->n_handlers; i++) {
+		const struct config_handler *handler = &config->handlers[i];
+		buffer_add_printf(text, "\n  %s: %s, version ", handler->name, handler->file);
+		printable_add(text, span_text(handler->version));
+	}
+	buffer_add_text(text, config->n_interactions ? "\ninteractions:" : "");
+	for (size_t i = 0; i < config->n_interactions; i++) {
+		const struct config_interaction *interaction = &config->interactions[i];
+		buffer_add_printf(text, "\n  %s: %s", interaction->pattern, interaction->n_targets ? "" : "nobody");
+		for (size_t k = 0; k < interaction->n_targets; k++) {
+			buffer_add_text(text, k ? ", " : "");
+			add_target(text, &interaction->targets[k]);
+		}
+	}
+}
+
 static int print_words(const struct checking *checking)
 {
 	const struct config *config = checking->config;
@@ -115,6 +153,8 @@ static int print_words(const struct checking *checking)
 	add_count(&text, config->n_listeners, "listener");
 	add_count(&text, config->n_sources, "source");
 	add_count(&text, config->subscribers.n_keys, "token key");
+	if (config->n_handlers)
+		add_count(&text, config->n_handlers, "handler");
 	if (checking->complaints.n)
 		add_count(&text, checking->complaints.n, "warning");
 	if (text.failed)
@@ -122,7 +162,41 @@ static int print_words(const struct checking *checking)
 	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
 	buffer_add_text(&line, "OK: ");
 	buffer_add(&line, span_skip(buffer_span(&text), 2));
+	if (config->n_handlers)
+		add_handlers(&line, config);
 	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
+}
+
+static json_t *target_json(const struct config_target *target)
+{
+	json_t *subtypes = json_array();
+	for (size_t i = 0; i < target->n_subtypes; i++)
+		(void)json_array_append_new(subtypes, json_string(target->subtypes[i]));
+	return json_pack("{s:s, s:o, s:s?}", "handler", target->name, "subtypes", subtypes, "when", target->when);
+}
+
+static json_t *interactions_json(const struct config *config)
+{
+	json_t *map = json_object();
+	for (size_t i = 0; config && i < config->n_interactions; i++) {
+		json_t *targets = json_array();
+		for (size_t k = 0; k < config->interactions[i].n_targets; k++)
+			(void)json_array_append_new(targets, target_json(&config->interactions[i].targets[k]));
+		(void)json_object_set_new(map, config->interactions[i].pattern, targets);
+	}
+	return map;
+}
+
+static json_t *handlers_json(const struct config *config)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; config && i < config->n_handlers; i++) {
+		const struct config_handler *handler = &config->handlers[i];
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", handler->name, "plugin",
+													handler->plugin, "file", handler->file, "version", handler->version,
+													"workers", (json_int_t)handler->workers));
+	}
+	return list;
 }
 
 static int print_json(const struct checking *checking, const char *path, bool is_ok)
@@ -133,10 +207,11 @@ static int print_json(const struct checking *checking, const char *path, bool is
 		(void)json_array_append_new(list,
 									json_pack("{s:b, s:s}", "is_warning", checking->complaints.items[i].is_warning,
 											  "text", checking->complaints.items[i].text));
-	return output_json_new(json_pack("{s:b, s:s, s:I, s:I, s:I, s:o}", "ok", is_ok, "file", path, "listeners",
-									 (json_int_t)(config ? config->n_listeners : 0), "sources",
-									 (json_int_t)(config ? config->n_sources : 0), "token_keys",
-									 (json_int_t)(config ? config->subscribers.n_keys : 0), "complaints", list));
+	return output_json_new(json_pack(
+		"{s:b, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "ok", is_ok, "file", path, "listeners",
+		(json_int_t)(config ? config->n_listeners : 0), "sources", (json_int_t)(config ? config->n_sources : 0),
+		"token_keys", (json_int_t)(config ? config->subscribers.n_keys : 0), "handlers", handlers_json(config),
+		"interactions", interactions_json(config), "complaints", list));
 }
 
 static int run(const struct invocation *invocation)
@@ -163,10 +238,10 @@ const struct command command_check = {
 	.summary = "find all that is wrong with a configuration",
 	.operands = "[FILE]",
 	.description =
-		"Reads the configuration as the gateway would, with everything that it points to: secrets, keys, certificates. "
-		"Prints every complaint as file:line:column, what is wrong, and what would be right; warnings do no harm. Has "
-		"no "
-		"effect on a gateway that runs, and opens no socket.\n\n"
+		"Reads the configuration as the gateway would, with everything that it points to: secrets, keys, certificates, "
+		"plugins. Prints every complaint as file:line:column, what is wrong, and what would be right; warnings do no "
+		"harm. Then it shows which handlers there are and what they run for. Has no effect on a gateway that runs, and "
+		"opens no socket.\n\n"
 		"The exit status is 0 if the gateway would start with it, and 78 if not.",
 	.examples = "belfry check\n"
 				"belfry check belfry.yaml\n"

@@ -12,6 +12,7 @@
 #include "cli/printable.h"
 #include "cli/secrets.h"
 #include "cli/setup.h"
+#include "config/routes.h"
 #include "wire/callback.h"
 
 #include <errno.h>
@@ -252,6 +253,22 @@ static void add_event_verdict(struct buffer *text, const struct explanation *exp
 	printable_add_cut(text, event->event_id, MAX_SHOWN_CHARACTERS);
 }
 
+/* Which handlers it would be owed to; nothing where no configuration was read, or none is interested. */
+static void add_handlers(struct buffer *text, const struct explanation *explanation)
+{
+	const char *separator = "\nhandlers: ";
+	struct route_walk walk;
+	struct route route;
+	if (!explanation->config || is_too_long(explanation))
+		return;
+	routes_begin(&walk, explanation->config->routes, explanation->event);
+	for (; routes_next(&walk, &route); separator = ", ") {
+		buffer_add_printf(text, "%s%s", separator, explanation->config->handlers[route.handler].name);
+		if (explanation->event->n_interactions > 1)
+			buffer_add_printf(text, " (interaction %zu)", route.interaction + 1);
+	}
+}
+
 static int print_words(const struct explanation *explanation)
 {
 	const struct diagnosis *diagnosis = &explanation->diagnosis;
@@ -265,6 +282,7 @@ static int print_words(const struct explanation *explanation)
 		add_expected(&text, explanation);
 	add_signature_verdict(&text, diagnosis->outcome);
 	add_event_verdict(&text, explanation);
+	add_handlers(&text, explanation);
 	return text.failed ? -ENOMEM : output_line(buffer_span(&text));
 }
 
@@ -313,14 +331,29 @@ static json_t *event_json(const struct event *event)
 					 json_loadb(interactions.data ? interactions.data : "", interactions.n, JSON_ALLOW_NUL, NULL));
 }
 
+static json_t *handlers_json(const struct explanation *explanation)
+{
+	json_t *list = json_array();
+	struct route_walk walk;
+	struct route route;
+	if (!explanation->config || is_too_long(explanation))
+		return list;
+	routes_begin(&walk, explanation->config->routes, explanation->event);
+	while (routes_next(&walk, &route))
+		(void)json_array_append_new(list, json_pack("{s:s, s:I}", "handler",
+													explanation->config->handlers[route.handler].name, "interaction",
+													(json_int_t)route.interaction + 1));
+	return list;
+}
+
 static int print_json(const struct explanation *explanation)
 {
 	const struct diagnosis *diagnosis = &explanation->diagnosis;
-	return output_json_new(json_pack("{s:b, s:s, s:o, s:o, s:I, s:b, s:o}", "accepted", is_accepted(explanation),
-									 "signature", signature_outcome_name((enum signature_outcome)diagnosis->outcome),
-									 "elements", elements_json(diagnosis), "expected", expected_json(explanation),
-									 "body_bytes", (json_int_t)explanation->body.n, "too_long",
-									 is_too_long(explanation), "callback", event_json(explanation->event)));
+	return output_json_new(json_pack(
+		"{s:b, s:s, s:o, s:o, s:I, s:b, s:o, s:o}", "accepted", is_accepted(explanation), "signature",
+		signature_outcome_name((enum signature_outcome)diagnosis->outcome), "elements", elements_json(diagnosis),
+		"expected", expected_json(explanation), "body_bytes", (json_int_t)explanation->body.n, "too_long",
+		is_too_long(explanation), "callback", event_json(explanation->event), "handlers", handlers_json(explanation)));
 }
 
 static int run(const struct invocation *invocation)
@@ -354,7 +387,8 @@ const struct command command_explain = {
 		"header "
 		"what it is, which secret it fits, and what it would have to be. Where none fits, it tries what usually went "
 		"wrong: hexadecimal, the wrong alphabet, a newline too many, JSON that was parsed and written anew, a secret "
-		"without its prefix, key and message swapped. Then it says what the gateway would make of the body.\n\n"
+		"without its prefix, key and message swapped. Then it says what the gateway would make of the body, and which "
+		"handlers it would go to.\n\n"
 		"The exit status is 0 if the gateway would accept and push it, 1 if not.",
 	.examples = "belfry explain --header '5DxentQi5YSXODEzTVv06sRwJ3pULIz1KrYv20qxEK0=' body.json\n"
 				"belfry explain --header \"$(cat header.txt)\" --secret-file secret body.json\n"

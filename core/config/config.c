@@ -8,6 +8,7 @@
 #include "config/address.h"
 #include "config/check.h"
 #include "config/file.h"
+#include "config/handlers.h"
 #include "config/options.h"
 #include "config/yaml.h"
 
@@ -225,6 +226,8 @@ static int read_config(const struct yaml_node *root, struct complaints *complain
 	if (!config || schema_read(config_options, root, complaints, config) < 0 || complete(config, root) < 0)
 		return -ENOMEM;
 	check_config(config, root, complaints);
+	if (handlers_complete(config, root, complaints) < 0)
+		return -ENOMEM;
 	*ret_config = STEAL(config);
 	return 0;
 }
@@ -259,6 +262,7 @@ void config_destroy(struct config *config)
 {
 	if (!config)
 		return;
+	handlers_finish(config);
 	schema_release(config_options, config);
 	free(config);
 }
@@ -268,5 +272,13 @@ const struct config_source *config_source_by_name(const struct config *config, s
 	for (size_t i = 0; i < config->n_sources; i++)
 		if (span_equal(span_text(config->sources[i].name), name))
 			return &config->sources[i];
+	return NULL;
+}
+
+const struct config_handler *config_handler_by_name(const struct config *config, struct span name)
+{
+	for (size_t i = 0; i < config->n_handlers; i++)
+		if (span_equal(span_text(config->handlers[i].name), name))
+			return &config->handlers[i];
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/span.h"
 #include "config/complaint.h"
+#include "wire/digest.h"
 
 /* Bytes that are wiped when released. */
 struct secret {
@@ -92,14 +93,74 @@ struct config_limits {
 	uint64_t max_connections;             /* overall */
 	uint64_t max_connections_per_address; /* IPv6: by /64 */
 	uint64_t max_pending;                 /* connections that have sent no whole request head yet */
+	uint64_t max_handler_processes;       /* overall */
 	uint64_t ring_bytes;                  /* recent frames kept in memory */
 	uint64_t queue_bytes;                 /* callbacks that wait for the journal: 503 beyond */
 	int64_t header_timeout_ms, body_timeout_ms, write_timeout_ms, idle_timeout_ms;
-	int64_t answer_timeout_ms; /* a callback that is not durable by then is answered 503 */
+	int64_t answer_timeout_ms;       /* a callback that is not durable by then is answered 503 */
+	int64_t handler_idle_timeout_ms; /* a handler's process that had nothing to do for so long is stopped */
+};
+
+struct config_plugins {
+	char *folder;  /* where plugins are found by name: FOLDER/NAME.so */
+	char *program; /* belfry-handler */
+};
+
+struct config_retry {
+	uint64_t max_attempts;
+	int64_t initial_ms, maximum_ms; /* the pause before the second attempt, and the longest one */
+	int64_t give_up_after_ms;       /* since the delivery was written down */
+};
+
+struct config_breaker {
+	uint64_t failures; /* in a row, after which the handler pauses; 0: never */
+	int64_t pause_ms;
+};
+
+/* What the host tells the kernel before the plugin is loaded. */
+struct config_confinement {
+	uint64_t memory_bytes, descriptors, processes;
+	bool allows_exec;  /* it may start programs */
+	bool allows_inner; /* its requests may go to inner addresses */
+};
+
+struct config_handler {
+	char *name;   /* the key in the YAML */
+	char *plugin; /* as written: a name in plugins.folder, or an absolute path */
+	char *when;   /* as written; NULL: always */
+	uint64_t workers;
+	int64_t deadline_ms; /* of one attempt */
+	struct config_retry retry;
+	struct config_breaker breaker;
+	struct config_confinement confinement;
+	/* what handlers.c makes of it */
+	char *file;      /* the plugin's, an absolute path */
+	char *version;   /* the plugin's own */
+	char *options;   /* a JSON object: what the plugin is configured with, defaults included; has secrets */
+	char *condition; /* jq: `when` of the handler and of the interactions that name it; NULL: always true */
+	uint8_t digest[DIGEST_BYTES]; /* over all that a process of the handler is told, and over the plugin's file */
+	bool is_used;                 /* by an interaction */
+};
+
+/* A handler that an interaction names. */
+struct config_target {
+	char *name;
+	char **subtypes; /* any of them; none: whatever the subtype */
+	size_t n_subtypes;
+	char *when;     /* jq; NULL: always */
+	size_t handler; /* its place in config.handlers */
+};
+
+struct config_interaction {
+	char *pattern; /* the key in the YAML: see routes.h */
+	struct config_target *targets;
+	size_t n_targets;
 };
 
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+struct routes;
 
 struct config {
 	struct config_listener *listeners;
@@ -111,7 +172,13 @@ struct config {
 	size_t n_sources;
 	struct config_subscribers subscribers;
 	struct config_limits limits;
-	uint64_t reactors; /* 1..; "auto" is resolved to the number of usable cores */
+	struct config_plugins plugins;
+	struct config_handler *handlers;
+	size_t n_handlers;
+	struct config_interaction *interactions;
+	size_t n_interactions;
+	struct routes *routes; /* made of the interactions */
+	uint64_t reactors;     /* 1..; "auto" is resolved to the number of usable cores */
 	enum config_log_level log_level;
 	enum config_log_format log_format;
 };
@@ -122,7 +189,8 @@ struct config {
  *
  * 0 and *ret_config (the caller's, config_destroy), with warnings in *complaints if there are any;
  * CONFIG_E_INVALID with at least one error in *complaints; -errno when the file itself cannot be read
- * (also told in *complaints) or memory runs out. Any thread; reads files, opens no socket.
+ * (also told in *complaints) or memory runs out. Any thread; reads files, opens no socket; where there are handlers,
+ * plugins.program is run to learn what their plugins' options are, and whether expressions are sound.
  */
 enum config_outcome { CONFIG_OK, CONFIG_E_INVALID };
 int config_load(const char *path, struct complaints *complaints, struct config **ret_config) MUST_USE;
@@ -132,5 +200,7 @@ CLEANUP_DEFINE(struct config, config_destroy)
 
 /* The source with this name; NULL if there is none. */
 const struct config_source *config_source_by_name(const struct config *config, struct span name);
+/* The handler; NULL if there is none. */
+const struct config_handler *config_handler_by_name(const struct config *config, struct span name);
 
 #endif

@@ -130,6 +130,54 @@ static void read_tag_name(struct schema_reader *reader, const struct option *opt
 	option_text.read(reader, option, node, field);
 }
 
+/* Read by handlers.c, which knows what the plugin wants. */
+static void read_plugin_options(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+								void *field)
+{
+	(void)field;
+	if (node->kind != YAML_KIND_MAP && node->kind != YAML_KIND_NOTHING)
+		schema_refuse_kind(reader, option, node);
+}
+
+static const struct option_type option_plugin_options = { .what = "a map of the plugin's options",
+														  .read = read_plugin_options };
+
+static const char *check_plugin(struct span text)
+{
+	if (text.n && text.data[0] == '/')
+		return value_check_path(text);
+	return value_check_name(text) ? "is neither a plugin's name nor an absolute path" : NULL;
+}
+
+static void read_plugin(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	option_text.read(reader, option, node, field);
+}
+
+static const struct option_type option_plugin = {
+	.what = "a plugin's name or file", .read = read_plugin, .release = release_text, .check = check_plugin
+};
+
+/* The field is the confinement. */
+static void read_allow(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+					   void *field)
+{
+	struct config_confinement *confinement = field;
+	if (node->kind != YAML_KIND_LIST)
+		schema_refuse_kind(reader, option, node);
+	for (size_t i = 0; node->kind == YAML_KIND_LIST && i < node->n_entries; i++) {
+		const struct yaml_node *entry = node->entries[i].value;
+		unsigned which = UINT_MAX;
+		if (entry->kind != YAML_KIND_BROKEN)
+			option_choice.read(reader, option, entry, &which);
+		confinement->allows_exec |= which == 0;
+		confinement->allows_inner |= which == 1;
+	}
+}
+
+static const struct option_type option_allow = { .what = "a list of ", .read = read_allow };
+
 static const struct option_type option_tag_name = {
 	.what = "the name of a tag", .read = read_tag_name, .release = release_text, .check = check_tag_name
 };
@@ -258,6 +306,8 @@ static const struct option limit_options[] = {
 	   RANGE(1, 1000000), .help = "the same from one IPv4 address or one IPv6 /64"),
 	TO("pending", integer, config_limits, max_pending, .fallback = "1024", RANGE(1, 100000),
 	   .help = "connections that have not sent a whole request yet"),
+	TO("handler_processes", integer, config_limits, max_handler_processes, .fallback = "64", RANGE(1, 4096),
+	   .help = "processes of all handlers at the same time"),
 	TO("ring", size, config_limits, ring_bytes, .fallback = "8MiB", RANGE(1 * MIB, 4 * GIB),
 	   .help = "recent events kept in memory for those who are behind"),
 	TO("queue", size, config_limits, queue_bytes, .fallback = "16MiB", RANGE(8 * MIB, 4 * GIB),
@@ -272,8 +322,155 @@ static const struct option limit_options[] = {
 	   .help = "between two requests on one connection"),
 	TO("answer_timeout", duration, config_limits, answer_timeout_ms, .fallback = "4s", RANGE(100, 4500),
 	   .help = "a callback that is not in the journal by then is answered 503; the provider waits 5s"),
+	TO("handler_idle_timeout", duration, config_limits, handler_idle_timeout_ms, .fallback = "60s",
+	   RANGE(1 * SECONDS, 24 * HOURS), .help = "a handler's process that has nothing to do for so long is stopped"),
 	END,
 };
+
+static const struct option plugin_options[] = {
+	TO("folder", path, config_plugins, folder, .fallback = BELFRY_PLUGIN_FOLDER,
+	   .help = "where plugins are found by their name: NAME.so"),
+	TO("program", path, config_plugins, program, .fallback = BELFRY_HANDLER_PROGRAM,
+	   .help = "belfry-handler, which runs one plugin"),
+	END,
+};
+
+static const struct option retry_options[] = {
+	TO("max_attempts", integer, config_retry, max_attempts, .fallback = "12", RANGE(1, 1000),
+	   .help = "after so many it is a dead letter"),
+	TO("initial", duration, config_retry, initial_ms, .fallback = "5s", RANGE(100, 24 * HOURS),
+	   .help = "the pause before the second attempt; it doubles, and is shortened by chance"),
+	TO("maximum", duration, config_retry, maximum_ms, .fallback = "1h", RANGE(100, 24 * HOURS),
+	   .help = "the longest pause"),
+	TO("give_up_after", duration, config_retry, give_up_after_ms, .fallback = "24h", RANGE(1 * SECONDS, 30 * DAYS),
+	   .help = "after so long it is a dead letter, whatever the number of attempts"),
+	END,
+};
+
+static const struct option confinement_options[] = {
+	TO("memory", size, config_confinement, memory_bytes, .fallback = "256MiB", RANGE(16 * MIB, 64 * GIB),
+	   .help = "of one process"),
+	TO("descriptors", integer, config_confinement, descriptors, .fallback = "64", RANGE(16, 65536),
+	   .help = "open files and sockets of one process"),
+	TO("processes", integer, config_confinement, processes, .fallback = "512", RANGE(16, 65536),
+	   .help = "while the gateway's user has so many processes and threads, it gets no more"),
+	END,
+};
+
+static const struct option breaker_options[] = {
+	TO("failures", integer, config_breaker, failures, .fallback = "10", RANGE(1, 1000), .word = "off",
+	   .help = "attempts that fail in a row before the handler pauses; off: it never does"),
+	TO("pause", duration, config_breaker, pause_ms, .fallback = "1m", RANGE(1 * SECONDS, 24 * HOURS),
+	   .help = "how long it pauses before it tries once"),
+	END,
+};
+
+/* In the order that read_allow() knows. */
+static const char *const permissions[] = { "exec", "inner", NULL };
+
+static const struct option handler_options[] = {
+	TO("plugin", plugin, config_handler, plugin, .is_required = true, .example = "slack",
+	   .help = "what it runs: a name in plugins.folder, or an absolute path"),
+	{ .key = "options", .type = &option_plugin_options, .help = "the plugin's own: belfry plugin describe" },
+	TO("when", lines, config_handler, when, .example = ".event.conferencing != null",
+	   .help = "jq over the callback's body: what is not so is not handled"),
+	TO("workers", integer, config_handler, workers, .fallback = "1", RANGE(1, 64),
+	   .help = "processes that work at the same time"),
+	TO("deadline", duration, config_handler, deadline_ms, .fallback = "30s", RANGE(100, 1 * HOURS),
+	   .help = "for one attempt; its process is killed then"),
+	TO("retry", group, config_handler, retry, .options = retry_options, .help = "what happens when an attempt fails"),
+	TO("allow", allow, config_handler, confinement, .names = permissions, .example = "[exec, inner]",
+	   .help = "exec: to start programs; inner: requests to private and loopback addresses; neither by default"),
+	TO("limits", group, config_handler, confinement, .options = confinement_options,
+	   .help = "bounds on what its processes can spend"),
+	TO("breaker", group, config_handler, breaker, .options = breaker_options,
+	   .help = "when its far end seems to be down"),
+	END,
+};
+static_assert(offsetof(struct config_handler, name) == 0, "option_named puts the name there");
+
+/* --- interactions: patterns with lists of handlers' names, or of maps --- */
+
+static const char *check_subtype(struct span text)
+{
+	return text.n > 128 ? "is longer than 128 bytes" : value_check_text(text);
+}
+
+static const struct option_type option_subtype = {
+	.what = "a subtype", .read = read_tag_name, .release = release_text, .check = check_subtype
+};
+
+static const struct option target_options[] = {
+	TO("handler", text, config_target, name, .is_required = true, .example = "on-call", .help = "one of handlers"),
+	MANY("subtypes", list, config_target, subtypes, subtype, RANGE(0, 64), .example = "profile_missing",
+		 .help = "any of these; whatever the subtype unless written"),
+	TO("when", lines, config_target, when, .example = ".event.conferencing != null",
+	   .help = "jq over the callback's body, beside the handler's own"),
+	END,
+};
+
+/* A name, or a map of options. */
+static void read_target(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	struct option name = target_options[0];
+	name.key = option->key;
+	if (node->kind == YAML_KIND_TEXT)
+		name.type->read(reader, &name, node, (char *)field + name.offset);
+	else if (node->kind == YAML_KIND_MAP)
+		option_group.read(reader, &(struct option){ .key = option->key, .options = target_options }, node, field);
+	else
+		schema_refuse_kind(reader, option, node);
+}
+
+static void release_target(const struct option *option, void *field)
+{
+	(void)option;
+	schema_release(target_options, field);
+}
+
+static const struct option_type option_target = { .what = "a handler's name, or a map",
+												  .read = read_target,
+												  .release = release_target };
+
+static const struct option target_list =
+	MANY(NULL, list, config_interaction, targets, target, RANGE(0, 4096), .example = "on-call");
+
+/* The field is the interaction; its pattern is there already. */
+static void read_targets(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						 void *field)
+{
+	struct option list = target_list;
+	list.key = option->key;
+	option_list.read(reader, &list, node, (char *)field + list.offset);
+}
+
+static void release_targets(const struct option *option, void *field)
+{
+	(void)option;
+	option_list.release(&target_list, (char *)field + target_list.offset);
+}
+
+static const struct option_type option_targets = { .what = "a list of handlers",
+												   .read = read_targets,
+												   .release = release_targets };
+
+static void read_interactions(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+							  void *field)
+{
+	option_named.read(reader, option, node, field);
+}
+
+static void release_interactions(const struct option *option, void *field)
+{
+	option_named.release(option, field);
+}
+
+static const struct option_type option_interactions = { .what = "a map of types of interaction",
+														.read = read_interactions,
+														.release = release_interactions,
+														.check = value_check_pattern };
+static_assert(offsetof(struct config_interaction, pattern) == 0, "option_named puts the name there");
 
 /* In the order of enum config_log_level. */
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
@@ -297,6 +494,12 @@ const struct option config_options[] = {
 		 .example = "{cronofy: {secrets: [{file: /etc/belfry/secrets/cronofy}]}}", .help = "who calls back"),
 	TO("subscribers", group, config, subscribers, .options = subscriber_options, .help = "who listens, and how"),
 	TO("limits", group, config, limits, .options = limit_options, .help = "bounds on what others can make us spend"),
+	TO("plugins", group, config, plugins, .options = plugin_options, .help = "where plugins are"),
+	MANY("handlers", named, config, handlers, group, RANGE(0, 4096), .options = handler_options,
+		 .example = "{team-slack: {plugin: slack, options: {webhook_url: {file: /etc/belfry/secrets/slack-url}}}}",
+		 .help = "plugins with a name and a configuration"),
+	MANY("interactions", interactions, config, interactions, targets, RANGE(0, 1024),
+		 .example = "{conferencing_failing: [on-call]}", .help = "which handlers run for which type of interaction"),
 	TO("reactors", integer, config, reactors, .fallback = "auto", .word = "auto", .example = "4", RANGE(1, 64),
 	   .help = "threads that serve connections; auto: one for each usable core"),
 	HERE("log", log_options, .help = "the log on stderr"),

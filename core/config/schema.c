@@ -58,10 +58,13 @@ static void add_entry_range(struct buffer *b, const struct option *option)
 
 static void add_number_range(struct buffer *b, const struct option *option)
 {
+	if (option->most == INT64_MAX && !option->least)
+		return;
 	buffer_add_text(b, " from ");
 	value_add_number(b, option->type->units, option->least);
-	buffer_add_text(b, " to ");
-	value_add_number(b, option->type->units, option->most);
+	buffer_add_text(b, option->most == INT64_MAX ? " on" : " to ");
+	if (option->most != INT64_MAX)
+		value_add_number(b, option->type->units, option->most);
 }
 
 static const char *example_of(const struct option *option)
@@ -69,10 +72,11 @@ static const char *example_of(const struct option *option)
 	return option->example ? option->example : option->fallback;
 }
 
-/* A list's example is that of an entry, in brackets. */
 static void add_example(struct buffer *b, const struct option *option)
 {
-	buffer_add_printf(b, option->type == &option_list ? "[%s]" : "%s", example_of(option));
+	buffer_add_text(b, option->type->before ? option->type->before : "");
+	buffer_add_text(b, example_of(option));
+	buffer_add_text(b, option->type->after ? option->type->after : "");
 }
 
 /* "write a duration from 5s to 5m, for example 25s" */
@@ -337,7 +341,7 @@ static struct option entry_option(const struct option *option)
 {
 	return (struct option){ .key = option->key,
 							.type = option->entry,
-							.example = option->type == &option_list ? option->example : NULL,
+							.example = option->type->before ? option->example : NULL,
 							.names = option->names,
 							.options = option->options };
 }
@@ -379,7 +383,7 @@ static void read_list(struct schema_reader *reader, const struct option *option,
 static void read_name(struct schema_reader *reader, const struct option *option, const struct yaml_node *key,
 					  char **ret_name)
 {
-	const char *problem = value_check_name(span_text(key->text));
+	const char *problem = option->type->check(span_text(key->text));
 	if (!problem) {
 		*ret_name = schema_copy(reader, key->text);
 		return;
@@ -402,7 +406,7 @@ static void read_named(struct schema_reader *reader, const struct option *option
 		read_name(reader, option, node->entries[i].key, object);
 		entry.key = node->entries[i].key->text;
 		if (node->entries[i].value->kind != YAML_KIND_BROKEN)
-			entry.type->read(reader, &entry, node->entries[i].value, object);
+			entry.type->read(reader, &entry, node->entries[i].value, field_at(object, option->type->value_offset));
 	}
 }
 
@@ -411,7 +415,7 @@ static void release_list(const struct option *option, void *field)
 	struct option entry = entry_option(option);
 	size_t *n = count_of(option, field);
 	for (size_t i = 0; i < *n && entry.type->release; i++)
-		entry.type->release(&entry, entry_of(option, field, i));
+		entry.type->release(&entry, field_at(entry_of(option, field, i), option->type->value_offset));
 	free(load_pointer(field));
 	store_pointer(field, NULL);
 	*n = 0;
@@ -432,6 +436,7 @@ static void release_named(const struct option *option, void *field)
 	}
 
 const struct option_type option_text = TEXT_TYPE("one line of text", .check = value_check_text);
+const struct option_type option_lines = TEXT_TYPE("text", .check = value_check_lines);
 const struct option_type option_path = TEXT_TYPE("an absolute path", .check = value_check_path);
 const struct option_type option_request_path = TEXT_TYPE("the path of a URL", .check = value_check_request_path);
 const struct option_type option_url = TEXT_TYPE("a URL", .check = value_check_url);
@@ -445,8 +450,19 @@ const struct option_type option_duration = { .what = "a duration", .read = read_
 const struct option_type option_size = { .what = "a size", .read = read_number, .units = value_sizes };
 const struct option_type option_choice = { .what = "", .read = read_choice };
 const struct option_type option_group = { .what = "a map of options", .read = read_group, .release = release_group };
-const struct option_type option_list = { .what = "a list", .read = read_list, .release = release_list };
-const struct option_type option_named = { .what = "a map of names", .read = read_named, .release = release_named };
+const struct option_type option_list = {
+	.what = "a list", .read = read_list, .release = release_list, .before = "[", .after = "]"
+};
+const struct option_type option_named = {
+	.what = "a map of names", .read = read_named, .release = release_named, .check = value_check_name
+};
+const struct option_type option_map = { .what = "a map of names",
+										.read = read_named,
+										.release = release_named,
+										.check = value_check_key,
+										.before = "{name: ",
+										.after = "}",
+										.value_offset = sizeof(char *) };
 
 int schema_read(const struct option *options, const struct yaml_node *map, struct complaints *complaints,
 				void *ret_object)

@@ -25,8 +25,10 @@ struct option_type {
 	/* Writes *field, or complains. The node is neither NULL nor broken. */
 	void (*read)(struct schema_reader *reader, const struct option *option, const struct yaml_node *node, void *field);
 	void (*release)(const struct option *option, void *field); /* NULL: owns nothing */
-	const char *(*check)(struct span text);                    /* of text: see value.h */
+	const char *(*check)(struct span text);                    /* of text, and of the names in a map: see value.h */
 	const struct value_unit *units;                            /* of numbers */
+	const char *before, *after;                                /* what an entry's example stands between */
+	size_t value_offset;                                       /* of what a name stands for, in an entry of a map */
 };
 
 struct option {
@@ -34,10 +36,10 @@ struct option {
 	const struct option_type *type;
 	size_t offset;        /* of the field in the object that the table describes */
 	const char *fallback; /* as in YAML; NULL: zero */
-	const char *example;  /* for complaints; NULL: the fallback. Of a list: an entry */
+	const char *example;  /* for complaints; NULL: the fallback. Of lists and maps of values: an entry */
 	const char *help;     /* one line: completes "KEY: ..." */
 	bool is_required;
-	uint64_t least, most;            /* numbers; entries of a list or a map */
+	uint64_t least, most;            /* numbers (most INT64_MAX: any); entries of a list or a map */
 	const char *word;                /* a number may also be this word, which means 0 ("auto") */
 	const char *const *names;        /* words to choose from, ended by NULL */
 	const struct option *options;    /* groups, and the entries of lists and maps that are maps themselves */
@@ -47,8 +49,8 @@ struct option {
 };
 
 /* Fields: char * */
-extern const struct option_type option_text, option_path, option_request_path, option_url, option_public_url,
-	option_origin, option_host;
+extern const struct option_type option_text, option_lines, option_path, option_request_path, option_url,
+	option_public_url, option_origin, option_host;
 /* bool */
 extern const struct option_type option_boolean;
 /* uint64_t; or int64_t in milliseconds */
@@ -59,8 +61,10 @@ extern const struct option_type option_choice;
 extern const struct option_type option_group;
 /* A pointer to option->entry_bytes times the number of entries. */
 extern const struct option_type option_list;
-/* The same for a map from names to groups. An entry begins with its name, a char *. */
+/* The same for a map from names to whatever option->entry reads. An entry begins with its name, a char *. */
 extern const struct option_type option_named;
+/* For a map from names, of any characters, to values, which stand behind the name. */
+extern const struct option_type option_map;
 
 /* Reads the map into the zeroed object. NULL or a map left empty: defaults only. 0 or -ENOMEM; look at the complaints.
  */

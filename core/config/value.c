@@ -80,6 +80,29 @@ const char *value_check_text(struct span text)
 																			  : NULL;
 }
 
+const char *value_check_lines(struct span text)
+{
+	return text.n ? NULL : "is empty";
+}
+
+const char *value_check_key(struct span text)
+{
+	return text.n > 64 ? "is longer than 64 bytes" : value_check_text(text);
+}
+
+const char *value_check_pattern(struct span text)
+{
+	if (text.n == 0 || text.n > 128)
+		return "is not 1 to 128 characters long";
+	const char *star = memchr(text.data, '*', text.n);
+	if (star && star != text.data + text.n - 1)
+		return "has a * that is not at its end, where it stands for any rest";
+	for (size_t i = 0; i < text.n; i++)
+		if (!is_alphanumeric(text.data[i]) && !is_one_of(text.data[i], "_-.*"))
+			return "has other characters than letters, digits, - . _ and *";
+	return NULL;
+}
+
 const char *value_check_name(struct span text)
 {
 	if (text.n == 0 || text.n > 64)

@@ -35,7 +35,10 @@ void value_add_number(struct buffer *b, const struct value_unit *units, uint64_t
  * Checks of text. Each says what is wrong, to be read behind the quoted text ("is not an absolute path"), or NULL.
  */
 const char *value_check_text(struct span text);         /* one line, not empty */
+const char *value_check_lines(struct span text);        /* not empty */
 const char *value_check_name(struct span text);         /* 1..64 of a-z 0-9 - _ */
+const char *value_check_key(struct span text);          /* 1..64 bytes, one line */
+const char *value_check_pattern(struct span text);      /* of types of interaction: "change", "conferencing_*", "*" */
 const char *value_check_path(struct span text);         /* absolute, in the file system */
 const char *value_check_request_path(struct span text); /* of a URL: "/callbacks/cronofy" */
 const char *value_check_url(struct span text);          /* http or https; no user, no fragment */

@@ -1,61 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Whole configurations, from files to struct config. Each test writes what it needs into one folder of its own and
- * works there, so that complaints begin with "belfry.yaml:". "$D" in a text stands for that folder's path.
- */
-#include "base/buffer.h"
-#include "config/config.h"
+/* Whole configurations, from files to struct config. */
 #include "config/options.h"
 #include "config/secret.h"
-#include "unit.h"
+#include "config_unit.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <time.h>
-
-/* --- the folder --- */
-
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-	(void)status, (void)kind, (void)place;
-	return remove(path);
-}
-
-static void remove_folder(void)
-{
-	(void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void write_bytes(const char *path, mode_t mode, struct span bytes)
-{
-	CLEANUP(close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	CU_ASSERT_TRUE_FATAL(fd >= 0);
-	CU_ASSERT_EQUAL_FATAL(write(fd, bytes.data, bytes.n), (ssize_t)bytes.n);
-	CU_ASSERT_EQUAL_FATAL(fchmod(fd, mode), 0);
-}
-
-/* The text with the folder's path for each "$D"; the caller frees. */
-static char *expand(const char *text)
-{
-	struct buffer b = BUFFER_INIT;
-	for (const char *found; (found = strstr(text, "$D")); text = found + 2) {
-		buffer_add(&b, span_of(text, (size_t)(found - text)));
-		buffer_add_text(&b, folder);
-	}
-	buffer_add_text(&b, text);
-	return buffer_steal_text(&b);
-}
-
-static void write_text(const char *path, mode_t mode, const char *text)
-{
-	CLEANUP(free) char *expanded = expand(text);
-	write_bytes(path, mode, span_text(expanded));
-}
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
@@ -89,69 +38,6 @@ static void write_fixtures(void)
 	write_text("credentials/cronofy", 0440, SECRET); /* as systemd shows those with an access list */
 	write_text("credentials/open", 0444, SECRET);
 }
-
-static void enter_folder(void)
-{
-	if (folder[0])
-		return;
-	(void)snprintf(folder, sizeof folder, "/tmp/belfry-test-config-XXXXXX");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
-	CU_ASSERT_EQUAL_FATAL(chdir(folder), 0);
-	CU_ASSERT_EQUAL_FATAL(atexit(remove_folder), 0);
-	CU_ASSERT_EQUAL_FATAL(unsetenv("CREDENTIALS_DIRECTORY"), 0);
-	write_fixtures();
-}
-
-/* --- expectations --- */
-
-/* All complaints, one a line; warnings begin with "warning: ". The caller frees. */
-static char *joined(const struct complaints *complaints)
-{
-	struct buffer b = BUFFER_INIT;
-	for (size_t i = 0; i < complaints->n; i++)
-		buffer_add_printf(&b, "%s%s%s", i ? "\n" : "", complaints->items[i].is_warning ? "warning: " : "",
-						  complaints->items[i].text);
-	return buffer_steal_text(&b);
-}
-
-static void expect_loaded(const char *text, mode_t mode, int expected_outcome, const char *expected,
-						  struct config **ret_config)
-{
-	enter_folder();
-	write_text("belfry.yaml", mode, text);
-	CLEANUP(complaints_finish) struct complaints complaints = COMPLAINTS_INIT;
-	CLEANUP(config_destroy) struct config *config = NULL;
-	CLEANUP(free) char *wanted = expand(expected);
-	int outcome = config_load("belfry.yaml", &complaints, &config);
-	CLEANUP(free) char *got = joined(&complaints);
-	if (strcmp(got, wanted) != 0)
-		printf("\n%s\n  got:\n%s\n  want:\n%s\n", text, got, wanted);
-	CU_ASSERT_STRING_EQUAL(got, wanted);
-	CU_ASSERT_EQUAL(outcome, expected_outcome);
-	CU_ASSERT_EQUAL(config != NULL, outcome == CONFIG_OK);
-	CU_ASSERT_EQUAL(complaints.n_errors > 0, outcome == CONFIG_E_INVALID);
-	if (ret_config)
-		*ret_config = STEAL(config);
-}
-
-static struct config *expect_config(const char *text, const char *warnings)
-{
-	struct config *config = NULL;
-	expect_loaded(text, 0600, CONFIG_OK, warnings, &config);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
-	return config;
-}
-
-struct refusal {
-	const char *text, *expected;
-};
-
-static void expect_refusals(const struct refusal *refusals, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		expect_loaded(refusals[i].text, 0600, CONFIG_E_INVALID, refusals[i].expected, NULL);
-}
-#define EXPECT_REFUSALS(refusals) expect_refusals(refusals, ARRAY_LENGTH(refusals))
 
 static void expect_secret(const struct secret *secret, struct span bytes, const char *origin)
 {
@@ -227,6 +113,8 @@ static void expect_default_limits(const struct config_limits *limits)
 	CU_ASSERT_EQUAL(limits->write_timeout_ms, 10000);
 	CU_ASSERT_EQUAL(limits->idle_timeout_ms, 60000);
 	CU_ASSERT_EQUAL(limits->answer_timeout_ms, 4000);
+	CU_ASSERT_EQUAL(limits->max_handler_processes, 64);
+	CU_ASSERT_EQUAL(limits->handler_idle_timeout_ms, 60000);
 }
 
 static void expect_defaults(const struct config *config)
@@ -608,7 +496,7 @@ static void test_complaints_tell_no_secret(void)
 #define AN_ADDRESS "; write a numeric address with a port, unix:/path or systemd:NAME, for example 127.0.0.1:8080"
 #define A_URL "; write a URL, for example https://gateway.example.com"
 #define AN_ORIGIN "; write scheme://host or scheme://host:port, for example https://app.example.com"
-#define KNOWN "listen, admin, journal, sources, subscribers, limits, reactors, log"
+#define KNOWN "listen, admin, journal, sources, subscribers, limits, plugins, handlers, interactions, reactors, log"
 
 static void test_refuses_keys(void)
 {
@@ -626,8 +514,7 @@ static void test_refuses_keys(void)
 		{ GOOD "limit: {}", "belfry.yaml:3:1: unknown key \"limit\"; did you mean \"limits\"?" },
 		{ GOOD "Limits: {}", "belfry.yaml:3:1: unknown key \"Limits\"; did you mean \"limits\"?" },
 		{ GOOD "listne: []", "belfry.yaml:3:1: unknown key \"listne\"; did you mean \"listen\"?" },
-		{ GOOD "handlers: {}", "belfry.yaml:3:1: unknown key \"handlers\"; known here: " KNOWN },
-		{ GOOD "interactions: {}", "belfry.yaml:3:1: unknown key \"interactions\"; known here: " KNOWN },
+		{ GOOD "handlres: {}", "belfry.yaml:3:1: unknown key \"handlres\"; did you mean \"handlers\"?" },
 		{ GOOD "\"\\n\": 1", "belfry.yaml:3:1: unknown key \"\\n\"; known here: " KNOWN },
 		{ GOOD "limits: {conections: 1, Pending: 2}",
 		  "belfry.yaml:3:10: unknown key \"conections\"; did you mean \"connections\"?\n"
@@ -932,8 +819,9 @@ static void test_refuses_overlays(void)
 	write_text("conf.d/b.yaml", 0644, "limits:\n  pending: 0\n  ring: 1");
 	expect_loaded(
 		GOOD "reactors: 2\nlisten: [{address: \"127.0.0.1:1\"}]\nlimits: {pending: 4, typo: 1}", 0600, CONFIG_E_INVALID,
-		"belfry.yaml:5:22: unknown key \"typo\"; known here: connections, connections_per_address, pending, ring, "
-		"queue, header_timeout, body_timeout, write_timeout, idle_timeout, answer_timeout\n"
+		"belfry.yaml:5:22: unknown key \"typo\"; known here: connections, connections_per_address, pending, "
+		"handler_processes, ring, queue, header_timeout, body_timeout, write_timeout, idle_timeout, answer_timeout, "
+		"handler_idle_timeout\n"
 		"conf.d/a.yaml:1:15: this key is in belfry.yaml:1:15 already; keep one of them\n"
 		"conf.d/a.yaml:2:1: this key is in belfry.yaml:3:1 already; keep one of them\n"
 		"conf.d/a.yaml:3:1: this key is in belfry.yaml:4:1 already; keep one of them\n"
@@ -982,7 +870,24 @@ static void test_refuses_unreadable(void)
 
 /* --- the sample --- */
 
-/* etc/belfry.yaml with the folder's path for /etc/belfry; without the # before options if is_uncommented. */
+static void add_in_folder(struct buffer *b, const char *line)
+{
+	static const char *const places[] = { "/etc/belfry", "/usr/lib/belfry", "/usr/libexec/belfry" };
+	while (*line) {
+		size_t n = 0;
+		for (size_t i = 0; i < ARRAY_LENGTH(places); i++)
+			if (strncmp(line, places[i], strlen(places[i])) == 0)
+				n = strlen(places[i]);
+		if (n)
+			buffer_add_text(b, "$D");
+		else
+			buffer_add_char(b, *line);
+		line += n ? n : 1;
+	}
+}
+
+/* etc/belfry.yaml with the folder's path for those that an installation has; without the # before options if
+ * is_uncommented. */
 static char *read_sample(bool is_uncommented)
 {
 	struct buffer b = BUFFER_INIT;
@@ -994,11 +899,7 @@ static char *read_sample(bool is_uncommented)
 		char *text = line + strspn(line, " ");
 		if (is_uncommented && text[0] == '#' && (text[1] == '-' || (text[1] >= 'a' && text[1] <= 'z')))
 			memmove(text, text + 1, strlen(text));
-		for (char *found; (found = strstr(line, "/etc/belfry/")); memmove(line, found + 11, strlen(found + 11) + 1)) {
-			buffer_add(&b, span_of(line, (size_t)(found - line)));
-			buffer_add_text(&b, "$D");
-		}
-		buffer_add_text(&b, line);
+		add_in_folder(&b, line);
 	}
 	(void)fclose(file);
 	return buffer_steal_text(&b);
@@ -1013,6 +914,12 @@ static void write_sample_files(void)
 										 "tls/key.pem" };
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
 		write_text(files[i], 0600, SECRET "\n");
+	write_text("secrets/slack-url", 0600, "https://slack.example/services/T/B/x\n");
+	(void)mkdir("plugins", 0700);
+	write_text("plugins/slack.so", 0600,
+			   "{\"version\":\"1.0\",\"options\":[{\"name\":\"webhook_url\",\"type\":\"secret\",\"url\":true},"
+			   "{\"name\":\"text\",\"type\":\"template\"}]}");
+	write_text("belfry-handler", 0700, "#!/bin/sh\n[ \"$1\" = --check ] && echo '{\"complaints\":[]}' || cat \"$2\"\n");
 }
 
 static void test_sample(void)
@@ -1026,6 +933,21 @@ static void test_sample(void)
 	CU_ASSERT_EQUAL_FATAL(complaints.n, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(complaints.items[0].text, NOBODY));
 	expect_defaults(config);
+}
+
+static void expect_default_handler(const struct config_handler *handler)
+{
+	CU_ASSERT_EQUAL(handler->workers, 1);
+	CU_ASSERT_EQUAL(handler->deadline_ms, 30000);
+	CU_ASSERT_EQUAL(handler->retry.max_attempts, 12);
+	CU_ASSERT_EQUAL(handler->retry.initial_ms, 5000);
+	CU_ASSERT_EQUAL(handler->retry.maximum_ms, 3600000);
+	CU_ASSERT_EQUAL(handler->retry.give_up_after_ms, 86400000);
+	CU_ASSERT_EQUAL(handler->confinement.memory_bytes, 268435456);
+	CU_ASSERT_EQUAL(handler->confinement.descriptors, 64);
+	CU_ASSERT_EQUAL(handler->confinement.processes, 512);
+	CU_ASSERT_EQUAL(handler->breaker.failures, 10);
+	CU_ASSERT_EQUAL(handler->breaker.pause_ms, 60000);
 }
 
 /* Every default that the sample tells is the one that holds. */
@@ -1053,6 +975,10 @@ static void test_sample_uncommented(void)
 	CU_ASSERT_EQUAL(config->journal.retention_age_ms, 604800000);
 	CU_ASSERT_EQUAL(config->journal.retention_bytes, 4294967296);
 	expect_default_limits(&config->limits);
+	CU_ASSERT_EQUAL_FATAL(config->n_handlers, 1);
+	expect_default_handler(&config->handlers[0]);
+	CU_ASSERT_TRUE(config->handlers[0].confinement.allows_inner && !config->handlers[0].confinement.allows_exec);
+	CU_ASSERT_EQUAL(config->n_interactions, 2);
 	CU_ASSERT_EQUAL(config->log_level, CONFIG_LOG_INFO);
 }
 
@@ -1109,7 +1035,8 @@ static void check_number(const struct place *place, const struct option *option)
 /* Text where a collection belongs, and the other way round. */
 static void check_kind(const struct place *place, const struct option *option)
 {
-	bool is_collection = option->entry || option->options || strstr(option->type->what, "list");
+	bool is_collection =
+		option->entry || option->options || strstr(option->type->what, "list") || strstr(option->type->what, "a map");
 	CU_ASSERT_TRUE(is_complained(place, option->key, is_collection ? "text" : "[x]",
 								 is_collection ? "found plain text; write " : "found a list; write "));
 }
