@@ -122,7 +122,7 @@ int packet_word(const struct packet *packet, const char *key)
 	return find_word(find_key(&forms[packet->type], key)->words, document_text(get(packet, key, WORD)));
 }
 
-const json_t *packet_value(const struct packet *packet, const char *key)
+json_t *packet_value(const struct packet *packet, const char *key)
 {
 	const struct key *known = find_key(&forms[packet->type], key);
 	assert(known && (known->kind == OBJECT || known->kind == LIST));
@@ -253,8 +253,11 @@ static int refuse(struct packet_reader *reader, struct span *bytes, const char *
 static int read_whole(struct packet_reader *reader, struct span *bytes, size_t n_head, struct packet *ret_packet,
 					  const char **ret_reason)
 {
-	struct span rest = span_skip(buffer_span(&reader->pieces), PREFIX_BYTES);
 	json_error_t error;
+	if (!buffer_reserve(&reader->pieces, 1))
+		return end(reader, bytes, -ENOMEM);
+	reader->pieces.data[reader->pieces.n] = '\0';
+	struct span rest = span_skip(buffer_span(&reader->pieces), PREFIX_BYTES);
 	int r = document_read(span_of(rest.data, n_head), &reader->head, &error);
 	if (r < 0)
 		return end(reader, bytes, r);

@@ -54,7 +54,7 @@ enum packet_question {
 struct packet {
 	enum packet_type type;
 	const json_t *head;
-	struct span payload;
+	struct span payload; /* a NUL stands behind it */
 };
 
 /* The value of a key. Asking for one that the type does not have, or as another type, is a bug, and asserted. */
@@ -63,7 +63,7 @@ struct span packet_text(const struct packet *packet, const char *key);
 int64_t packet_number(const struct packet *packet, const char *key, int64_t if_absent);
 bool packet_flag(const struct packet *packet, const char *key); /* false if absent */
 int packet_word(const struct packet *packet, const char *key);
-const json_t *packet_value(const struct packet *packet, const char *key); /* NULL if absent */
+json_t *packet_value(const struct packet *packet, const char *key); /* NULL if absent */
 
 /* Reading. One for each process. */
 struct packet_reader {
