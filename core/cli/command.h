@@ -16,6 +16,7 @@ enum cli_exit {
 	CLI_E_NOT_SO = 1,  /* what was asked about is not so: a signature that fails, a callback that was refused */
 	CLI_E_USAGE = 2,   /* the command line makes no sense */
 	CLI_E_IO = 3,      /* the gateway could not be reached, a file could not be read or written */
+	CLI_E_LATER = 75,  /* a plugin wants to try again later (EX_TEMPFAIL) */
 	CLI_E_CONFIG = 78, /* the configuration is not valid (EX_CONFIG) */
 };
 
@@ -45,6 +46,6 @@ struct command {
 extern const struct command *const commands[];
 
 extern const struct command command_callback_uri, command_check, command_explain, command_help, command_listen,
-	command_send, command_token, command_upsert;
+	command_plugin, command_send, command_token, command_upsert;
 
 #endif

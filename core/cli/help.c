@@ -84,7 +84,8 @@ static void add_exit_statuses(struct buffer *text)
 			  "1   it is not so: a signature fails, the gateway refused\n"
 			  "2   the command line makes no sense\n"
 			  "3   the gateway could not be reached, or a file not be read or written\n"
-			  "78  the configuration is not valid");
+			  "75  a plugin wants to try again later\n"
+			  "78  the configuration is not valid, or a plugin is refused");
 }
 
 void help_add_overview(struct buffer *text)

@@ -13,13 +13,14 @@ import subprocess
 import pytest
 
 from gateway import belfry_path, belfryd_path
+from plugins import handler_path
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BLOCK = re.compile(r"^<!-- test -->\n+```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def scripts():
-    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "core").rglob("*.md")]
+    paths = [*ROOT.glob("*.md"), *(path for folder in ("core", "include") for path in (ROOT / folder).rglob("*.md"))]
     found = {path: "".join(BLOCK.findall(path.read_text(encoding="utf-8"))) for path in sorted(paths)}
     return [(path, script) for path, script in found.items() if script]
 
@@ -33,7 +34,14 @@ def test_blocks_are_found():
 @pytest.mark.parametrize("path, script", scripts(), ids=[str(path.relative_to(ROOT)) for path, _ in scripts()])
 def test_what_is_shown_works(path, script, tmp_path):
     programs = {pathlib.Path(belfry_path()).resolve().parent, pathlib.Path(belfryd_path()).resolve().parent}
-    environment = {**os.environ, "PATH": ":".join([*map(str, programs), os.environ["PATH"]]), "ROOT": str(ROOT)}
+    built = pathlib.Path(belfry_path()).resolve().parent.parent.parent
+    environment = {
+        **os.environ,
+        "PATH": ":".join([*map(str, programs), os.environ["PATH"]]),
+        "ROOT": str(ROOT),
+        "BELFRY_HANDLER": handler_path(),
+        "PKG_CONFIG_PATH": str(built / "include"),
+    }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=80, check=False,
@@ -66,6 +74,7 @@ FAULTS = {
     "Configuration": "Y1 Y2 Y3 Y4 Y5 Y6 Y7 Y9",
     "Journal": "D1 D3 D5 D6 D7 D8 D11 D16 D19",
     "Network and overload": "N1 N2 N3 N4 N5 N7 O1 O2 O3 O5",
+    "Plugins": "P1 P2 P3 P4 P5 P6 P7 P8 P9 P11 P12 P15 P16 P17 P22 X4",
     "libwebsockets": " ".join(f"L{i}" for i in range(1, 32)),
 }
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
