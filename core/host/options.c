@@ -89,7 +89,7 @@ static int make_template(struct filling *filling, const json_t *value, const str
 	CLEANUP(buffer_finish) struct buffer why = BUFFER_INIT;
 	if (!text.data)
 		return refuse(filling, "wants text");
-	int r = templates_add(filling->templates, filling->option->name, text, ret_template, &why);
+	int r = templates_add(filling->templates, text, ret_template, &why);
 	if (r != TEMPLATE_E_SYNTAX)
 		return r;
 	buffer_add_char(&why, '\0');

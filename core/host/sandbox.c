@@ -202,7 +202,7 @@ static int forbid_signals_to_others(scmp_filter_ctx filter)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(signalling); i++) {
 		int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(signalling[i]), 1,
-								 SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+								 SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0));
 		if (r < 0)
 			return r;
 	}
@@ -225,10 +225,10 @@ static int forbid_sockets(scmp_filter_ctx filter)
 	static const struct {
 		unsigned from, to;
 	} others[] = { { 0, AF_INET - 1 }, { AF_INET + 1, AF_INET6 - 1 }, { AF_INET6 + 1, AF_NETLINK - 1 } };
-	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(others); i++)
 		for (unsigned family = others[i].from; r == 0 && family <= others[i].to; family++)
-			r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family));
+			r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family, 0));
 	return r;
 }
 
@@ -242,7 +242,7 @@ static int add_rules(scmp_filter_ctx filter, bool can_exec)
 {
 	int r = forbid(filter, forbidden, ARRAY_LENGTH(forbidden));
 	if (r == 0) /* glibc asks for its own limits by it */
-		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	if (r == 0) /* it dies with its parent, and shows nobody its memory */
 		r = forbid_operation(filter, SCMP_SYS(prctl), 0, PR_SET_PDEATHSIG);
 	if (r == 0)

@@ -77,7 +77,7 @@ static int compile(struct serving *serving, const struct packet *packet, void **
 	if (r == TEMPLATE_OK)
 		r = templates_compile(serving->templates, &why);
 	if (r == TEMPLATE_E_SYNTAX && why.n)
-		return REFUSE(message, "%s%.*s", when.data ? "when, or an option: " : "", SPAN_PRINTF(buffer_span(&why)));
+		return REFUSE(message, "%.*s", SPAN_PRINTF(buffer_span(&why)));
 	return r;
 }
 
@@ -181,9 +181,8 @@ static bool decide(struct serving *serving, const struct belfry_delivery *delive
 	};
 	CLEANUP(buffer_finish) struct buffer why = BUFFER_INIT;
 	bool holds = false;
-	int r = templates_begin(serving->templates, &input);
-	if (r == 0)
-		r = templates_decide(serving->templates, &holds, &why);
+	templates_begin(serving->templates, &input);
+	int r = templates_decide(serving->templates, &holds, &why);
 	*ret_outcome = r == TEMPLATE_OK ? BELFRY_DONE : r < 0 ? BELFRY_RETRY : BELFRY_REJECT;
 	if (r != TEMPLATE_OK)
 		host_set_reason(&serving->host, r < 0 ? span_text(strerrordesc_np(-r)) : buffer_span(&why));

@@ -34,7 +34,6 @@ struct part {
 
 struct belfry_template {
 	struct belfry_template *next;
-	char *name;
 	char *text; /* what the literals point into */
 	struct part *parts;
 	size_t n_parts;
@@ -57,7 +56,6 @@ static void template_destroy(struct belfry_template *template)
 {
 	if (!template)
 		return;
-	free(template->name);
 	free(template->text);
 	free(template->parts);
 	free(template);
@@ -164,15 +162,14 @@ static int split_next(struct templates *templates, struct belfry_template *templ
 	return r == TEMPLATE_OK ? add_part(template, part) : r;
 }
 
-int templates_add(struct templates *templates, const char *name, struct span text,
-				  const struct belfry_template **ret_template, struct buffer *message)
+int templates_add(struct templates *templates, struct span text, const struct belfry_template **ret_template,
+				  struct buffer *message)
 {
 	CLEANUP(template_destroy) struct belfry_template *template = calloc(1, sizeof *template);
 	if (!template)
 		return -ENOMEM;
-	template->name = strdup(name);
 	template->text = span_dup(text);
-	if (!template->name || !template->text)
+	if (!template->text)
 		return -ENOMEM;
 	struct span rest = span_of(template->text, text.n);
 	while (rest.n) {
@@ -272,8 +269,10 @@ int templates_compile(struct templates *templates, struct buffer *message)
 
 /* ---- running ---- */
 
-int templates_begin(struct templates *templates, const struct template_input *input)
+void templates_begin(struct templates *templates, const struct template_input *input)
 {
+	if (templates->n_expressions == 0)
+		return;
 	jv tags = jv_object();
 	for (size_t i = 0; i < input->n_tags; i++)
 		tags = jv_object_set(tags, jv_string(input->tags[i].name), jv_string(input->tags[i].value));
@@ -288,7 +287,6 @@ int templates_begin(struct templates *templates, const struct template_input *in
 					  jv_number((double)input->attempt), body);
 	jv_free(templates->input);
 	templates->input = all;
-	return 0;
 }
 
 static int fail(const struct expression *expression, struct buffer *message, const char *why)
@@ -417,7 +415,7 @@ static int add_check(struct templates *all, struct template_check *check)
 	CLEANUP(buffer_finish) struct buffer message = BUFFER_INIT;
 	const struct belfry_template *template;
 	int r = check->kind == TEMPLATE_CONDITION ? templates_set_condition(all, check->text, &message)
-											  : templates_add(all, "", check->text, &template, &message);
+											  : templates_add(all, check->text, &template, &message);
 	if (r != TEMPLATE_E_SYNTAX)
 		return r;
 	check->complaint = buffer_steal_text(&message);

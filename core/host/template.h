@@ -34,8 +34,8 @@ void templates_destroy(struct templates *templates);
 CLEANUP_DEFINE(struct templates, templates_destroy)
 
 /* Both before templates_compile(). The template belongs to `templates`. TEMPLATE_OK, TEMPLATE_E_SYNTAX, -ENOMEM. */
-int templates_add(struct templates *templates, const char *name, struct span text,
-				  const struct belfry_template **ret_template, struct buffer *message) MUST_USE;
+int templates_add(struct templates *templates, struct span text, const struct belfry_template **ret_template,
+				  struct buffer *message) MUST_USE;
 int templates_set_condition(struct templates *templates, struct span text, struct buffer *message) MUST_USE;
 /* Makes one program of all. TEMPLATE_OK, TEMPLATE_E_SYNTAX, -ENOMEM. */
 int templates_compile(struct templates *templates, struct buffer *message) MUST_USE;
@@ -49,8 +49,8 @@ struct template_input {
 	int64_t attempt;
 };
 
-/* For the calls that follow. 0 or -ENOMEM. */
-int templates_begin(struct templates *templates, const struct template_input *input) MUST_USE;
+/* For the calls that follow. */
+void templates_begin(struct templates *templates, const struct template_input *input);
 /* Whether the condition holds: neither null nor false, and there is a value; also if there is no condition.
  * TEMPLATE_OK, TEMPLATE_E_FAILED, -ENOMEM. */
 int templates_decide(struct templates *templates, bool *ret_holds, struct buffer *message) MUST_USE;

@@ -30,49 +30,49 @@ static const char *const outcomes[] = { "done", "retry", "reject", NULL };
 static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const questions[] = { "get_state", "set_state", "delete_state", "latest", "callback_uri", NULL };
 
+#define KEY(key, of_kind)                 \
+	{                                     \
+		.name = (key), .kind = (of_kind), \
+	}
+#define OPTIONAL(key, of_kind)                                 \
+	{                                                          \
+		.name = (key), .kind = (of_kind), .is_optional = true, \
+	}
+#define ONE_OF(key, list)                             \
+	{                                                 \
+		.name = (key), .kind = WORD, .words = (list), \
+	}
+#define KEYS(...) .keys = { __VA_ARGS__ }
+
 static const struct form forms[] = {
-	[PACKET_CONFIGURE] = { "configure",
-						   PACKET_DAEMON,
-						   false,
-						   { { "handler", TEXT },
-							 { "plugin", TEXT },
-							 { "options", OBJECT },
-							 { "when", TEXT, true },
-							 { "allow", LIST, true },
-							 { "memory_bytes", NUMBER, true },
-							 { "descriptors", NUMBER, true },
-							 { "processes", NUMBER, true } } },
-	[PACKET_DELIVER] = { "deliver",
-						 PACKET_DAEMON,
-						 true,
-						 { { "key", TEXT },
-						   { "position", TEXT },
-						   { "source", TEXT },
-						   { "event_id", TEXT },
-						   { "interaction", TEXT },
-						   { "subtype", TEXT },
-						   { "index", NUMBER },
-						   { "tags", OBJECT },
-						   { "received_ms", NUMBER },
-						   { "attempt", NUMBER },
-						   { "max_attempts", NUMBER },
-						   { "deadline_ms", NUMBER } } },
-	[PACKET_REPLY] = { "reply", PACKET_DAEMON, true, { { "error", ERRNO }, { "text", TEXT, true } } },
-	[PACKET_STOP] = { "stop", PACKET_DAEMON, false, { { 0 } } },
-	[PACKET_READY] = { "ready", PACKET_HANDLER, false, { { 0 } } },
-	[PACKET_REFUSED] = { "refused", PACKET_HANDLER, false, { { "message", TEXT } } },
-	[PACKET_OUTCOME] = { "outcome",
-						 PACKET_HANDLER,
-						 false,
-						 { { "outcome", WORD, false, outcomes },
-						   { "reason", TEXT, true },
-						   { "retry_after_ms", NUMBER, true },
-						   { "skipped", FLAG, true } } },
-	[PACKET_LOG] = { "log", PACKET_HANDLER, false, { { "level", WORD, false, levels }, { "text", TEXT } } },
-	[PACKET_ASK] = { "ask",
-					 PACKET_HANDLER,
-					 true,
-					 { { "what", WORD, false, questions }, { "name", TEXT, true }, { "tags", OBJECT, true } } },
+	[PACKET_CONFIGURE] = { .name = "configure",
+						   .from = PACKET_DAEMON,
+						   KEYS(KEY("handler", TEXT), KEY("plugin", TEXT), KEY("options", OBJECT),
+								OPTIONAL("when", TEXT), OPTIONAL("allow", LIST), OPTIONAL("memory_bytes", NUMBER),
+								OPTIONAL("descriptors", NUMBER), OPTIONAL("processes", NUMBER)) },
+	[PACKET_DELIVER] = { .name = "deliver",
+						 .from = PACKET_DAEMON,
+						 .has_payload = true,
+						 KEYS(KEY("key", TEXT), KEY("position", TEXT), KEY("source", TEXT), KEY("event_id", TEXT),
+							  KEY("interaction", TEXT), KEY("subtype", TEXT), KEY("index", NUMBER), KEY("tags", OBJECT),
+							  KEY("received_ms", NUMBER), KEY("attempt", NUMBER), KEY("max_attempts", NUMBER),
+							  KEY("deadline_ms", NUMBER)) },
+	[PACKET_REPLY] = { .name = "reply",
+					   .from = PACKET_DAEMON,
+					   .has_payload = true,
+					   KEYS(KEY("error", ERRNO), OPTIONAL("text", TEXT)) },
+	[PACKET_STOP] = { .name = "stop", .from = PACKET_DAEMON },
+	[PACKET_READY] = { .name = "ready", .from = PACKET_HANDLER },
+	[PACKET_REFUSED] = { .name = "refused", .from = PACKET_HANDLER, KEYS(KEY("message", TEXT)) },
+	[PACKET_OUTCOME] = { .name = "outcome",
+						 .from = PACKET_HANDLER,
+						 KEYS(ONE_OF("outcome", outcomes), OPTIONAL("reason", TEXT), OPTIONAL("retry_after_ms", NUMBER),
+							  OPTIONAL("skipped", FLAG)) },
+	[PACKET_LOG] = { .name = "log", .from = PACKET_HANDLER, KEYS(ONE_OF("level", levels), KEY("text", TEXT)) },
+	[PACKET_ASK] = { .name = "ask",
+					 .from = PACKET_HANDLER,
+					 .has_payload = true,
+					 KEYS(ONE_OF("what", questions), OPTIONAL("name", TEXT), OPTIONAL("tags", OBJECT)) },
 };
 
 static const struct key *find_key(const struct form *form, const char *name)
