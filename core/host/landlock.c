@@ -75,16 +75,29 @@ static int allow(int ruleset, const char *path, uint64_t access)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-/* The plugin, and the libraries that it may bring along in its folder. */
+/* The folder that a file really lies in; NULL with errno. The caller frees. */
+static char *folder_of(const char *path)
+{
+	char *folder = realpath(path, NULL);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+	if (slash)
+		slash[slash == folder] = '\0';
+	return folder;
+}
+
+/* With the libraries that it may bring along. */
 static int allow_plugin(int ruleset, const char *plugin)
 {
-	char *slash;
-	CLEANUP(free) char *folder = realpath(plugin, NULL);
-	if (!folder)
-		return -errno;
-	if ((slash = strrchr(folder, '/')))
-		slash[slash == folder] = '\0';
-	return allow(ruleset, folder, READ_TREE);
+	CLEANUP(free) char *folder = folder_of(plugin);
+	return folder ? allow(ruleset, folder, READ_TREE) : -errno;
+}
+
+/* Where the resolver's file is a link, whoever keeps it puts a new file there when the network changes; and a rule is
+ * about a file, not about a name. */
+static int allow_resolver(int ruleset)
+{
+	CLEANUP(free) char *folder = folder_of("/etc/resolv.conf");
+	return folder && strcmp(folder, "/etc") != 0 ? allow(ruleset, folder, READ_TREE) : 0;
 }
 
 /* Which Landlock the kernel has; 0 if it has none; -errno. */
@@ -123,6 +136,8 @@ int landlock_enter(const char *plugin)
 	if (ruleset < 0)
 		return ruleset;
 	int r = plugin ? allow_plugin(ruleset, plugin) : 0;
+	if (r == 0)
+		r = allow_resolver(ruleset);
 	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(readable); i++)
 		r = allow(ruleset, readable[i].path, readable[i].access);
 	return r == 0 ? enter(ruleset) : r;

@@ -234,7 +234,7 @@ static int compile_several(const struct expression *expressions, size_t n, jq_st
 	buffer_add_text(&code, prelude);
 	for (size_t i = 0; i < n; i++) /* a comment ends with its line */
 		buffer_add_printf(&code, "%s $belfry == %zu then (%s\n)", i ? " elif" : " if", i, expressions[i].code);
-	buffer_add_text(&code, n ? " else empty end" : " empty");
+	buffer_add_text(&code, " else empty end");
 	buffer_add_char(&code, '\0');
 	return code.failed ? -ENOMEM : compile(code.data, ret_program, message);
 }
@@ -257,6 +257,8 @@ static int compile_one(const struct expression *expression, struct buffer *messa
 int templates_compile(struct templates *templates, struct buffer *message)
 {
 	CLEANUP(buffer_finish) struct buffer why = BUFFER_INIT;
+	if (templates->n_expressions == 0)
+		return TEMPLATE_OK;
 	int r = compile_several(templates->expressions, templates->n_expressions, &templates->program, &why);
 	if (r != TEMPLATE_E_SYNTAX)
 		return r;
