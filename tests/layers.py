@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom in core/.
+"""Who may include whom in core/ and plugins/.
 
 A folder is a layer. It may include itself and the layers above it, and of the libraries only those that the
 tables below give it, so that a library can be replaced by changing one folder. Of libwebsockets only what carries
@@ -45,6 +45,14 @@ SYSTEM = re.compile(
     r"sysexits|termios|threads|time|unistd)\.h|(sys|netinet|arpa|linux|net)/[a-z0-9_]+\.h"
 )
 
+# What comes with Belfry sees of it what strangers see, and the libraries that are its own.
+PLUGINS = {
+    r"belfry/plugin\.h": ["*"],
+    r"curl/.*": ["email/*"],
+    r"openssl/.*": ["forward/*", "retry_profile/*"],
+    r"jansson\.h": ["retry_profile/*", "slack/*", "testing/*"],
+}
+
 # What of libwebsockets is used: nothing that reads a request, frames a message or keeps what waits (core/README.md), nor
 # its limits, some of which do nothing, and one of which makes every look-up a linear scan (fd_limit_per_thread).
 LIBWEBSOCKETS = {
@@ -87,6 +95,21 @@ def judge_words(text):
     for match in UNUSED.finditer(text):
         if match[1] not in LIBWEBSOCKETS:
             yield text.count("\n", 0, match.start()) + 1, f"{match[1]} of libwebsockets is not used here"
+
+
+def judge_plugin(name, text):
+    """The same for the file `name` of plugins/: only its own folder, and in tests the fake host."""
+    for match in INCLUDE.finditer(text):
+        foreign, own, other = match.groups()
+        is_test = "/test_" in name or name.startswith("testing/")
+        if foreign:
+            places = next((places for pattern, places in PLUGINS.items() if re.fullmatch(pattern, foreign)), [])
+            is_good = SYSTEM.fullmatch(foreign) or any(fnmatch.fnmatch(name, place) for place in places)
+        else:
+            is_good = own and ("/" not in own or (is_test and own == "testing/fake_host.h"))
+        if not is_good:
+            line = text.count("\n", 0, match.start()) + 1
+            yield line, f"{foreign or own or other} is nothing that this plugin may see"
 
 
 def judge(name, text):
@@ -142,20 +165,27 @@ def test_itself():
     for name, text in bad:
         assert len(list(judge(name, "\n" + text))) == 1, (name, text)
         assert next(judge(name, "\n" + text))[0] == 2
+    assert not list(judge_plugin("slack/slack.c", "#include <belfry/plugin.h>\n#include <jansson.h>\n#include <time.h>"))
+    assert not list(judge_plugin("slack/test_slack.c", '#include "testing/fake_host.h"\n#include "unit.h"'))
+    for header in ('"base/span.h"', "<curl/curl.h>", '"testing/fake_host.h"', '"../../core/base/span.h"', "HEADER"):
+        assert len(list(judge_plugin("slack/slack.c", f"#include {header}"))) == 1, header
 
 
 def main():
     test_itself()
-    core = pathlib.Path(__file__).resolve().parent.parent / "core"
-    files = sorted(path for path in core.rglob("*.[ch]"))
-    n_complaints = 0
-    for path in files:
-        name = path.relative_to(core).as_posix()
-        for line, complaint in judge(name, path.read_text(encoding="utf-8")):
-            print(f"core/{name}:{line}: {complaint}", file=sys.stderr)
-            n_complaints += 1
-    print(f"layers: {len(files)} files, {n_complaints} broken rules")
-    return 1 if n_complaints or not files else 0
+    root = pathlib.Path(__file__).resolve().parent.parent
+    n_files = n_complaints = 0
+    for folder, judge_file in ((root / "core", judge), (root / "plugins", judge_plugin)):
+        files = sorted(folder.rglob("*.[ch]"))
+        assert files, folder
+        n_files += len(files)
+        for path in files:
+            name = path.relative_to(folder).as_posix()
+            for line, complaint in judge_file(name, path.read_text(encoding="utf-8")):
+                print(f"{folder.name}/{name}:{line}: {complaint}", file=sys.stderr)
+                n_complaints += 1
+    print(f"layers: {n_files} files, {n_complaints} broken rules")
+    return 1 if n_complaints else 0
 
 
 if __name__ == "__main__":

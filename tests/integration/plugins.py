@@ -21,6 +21,11 @@ def handler_path():
     return os.environ.get("BELFRY_HANDLER", str(beside))
 
 
+def shipped(name):
+    """One that comes with Belfry, where it was built."""
+    return pathlib.Path(belfry_path()).resolve().parent.parent.parent / "plugins" / name / f"{name}.so"
+
+
 def build(folder, source, *options, name=None, include=INCLUDE, standard="c11"):
     """SOURCES/source as a plugin in the folder; its path."""
     source = SOURCES / source

@@ -552,6 +552,10 @@ def test_events_are_read_by_pages(cronofy, application):
     assert found[0]["calendar_id"] == cronofy.calendar.calendar_id
     assert found[0]["attendees"] == [{"status": "needs_action", "email": "a@example.com"}]
     assert application.request("GET", "/v1/events/pages/x")[0] == 404
+    for days, n in [("from=2026-04-27", 5), ("from=2026-04-28", 0), ("to=2026-04-27", 0), ("to=2026-04-28", 5)]:
+        cronofy.server.page_size = 100
+        assert len(application.get(f"/v1/events?tzid=Etc/UTC&include_managed=true&{days}")["events"]) == n, days
+    cronofy.server.page_size = 2
     cronofy.server.next_page_origin = "http://elsewhere.example"
     next_page = application.get("/v1/events?tzid=Etc/UTC&include_managed=true")["pages"]["next_page"]
     assert next_page.startswith("http://elsewhere.example/")

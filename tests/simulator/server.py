@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import threading
+import time
 import urllib.parse
 
 from .accounts import Refused, invalid
@@ -49,6 +50,12 @@ class Fault:
 
     def __init__(self, path, status, n, headers, body):
         self.path, self.status, self.n, self.headers, self.body = re.compile(path), status, n, headers, body
+
+
+def is_within(event, query):
+    """From one day on, and before another one. Without them the provider has bounds of its own: not simulated."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(event.start()))
+    return query.get("from", [day])[0] <= day and ("to" not in query or day < query["to"][0])
 
 
 class Server:
@@ -155,6 +162,7 @@ class Server:
             event.read()
             for event in self.cronofy.events.values()
             if managed and event.calendar_id in account.calendars and event.calendar_id in wanted
+            if is_within(event, request.query)
         ]
         pages = [found[i : i + self.page_size] for i in range(0, len(found), self.page_size)]
         return 200, self._page(account, pages or [[]], 1)
