@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/sandbox.h"
 
+#include "base/span.h"
 #include "host/landlock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
@@ -70,132 +72,54 @@ int sandbox_begin(int keep)
 
 /* ---- system calls ---- */
 
-/* For nobody. What is not known to this kernel's libseccomp is not there. */
+/* For nobody. What this libseccomp does not know is not there. */
 static const char *const forbidden[] = {
 	/* other processes */
-	"ptrace",
-	"process_vm_readv",
-	"process_vm_writev",
-	"process_madvise",
-	"process_mrelease",
-	"kcmp",
-	"pidfd_open",
-	"pidfd_getfd",
-	"pidfd_send_signal",
-	"tkill",
-	"setsid",
-	"setpgid",
-	"setpriority",
-	"ioprio_set",
-	"sched_setattr",
-	"sched_setaffinity",
-	"sched_setparam",
-	"sched_setscheduler",
-	"migrate_pages",
-	"move_pages",
+	"ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_open "
+	"pidfd_getfd pidfd_send_signal tkill setsid setpgid setpriority ioprio_set sched_setattr "
+	"sched_setaffinity sched_setparam sched_setscheduler migrate_pages move_pages",
 	/* the kernel's inside */
-	"bpf",
-	"perf_event_open",
-	"userfaultfd",
-	"io_uring_setup",
-	"io_uring_enter",
-	"io_uring_register",
-	"kexec_load",
-	"kexec_file_load",
-	"init_module",
-	"finit_module",
-	"delete_module",
-	"create_module",
-	"lookup_dcookie",
-	"syslog",
-	"iopl",
-	"ioperm",
-	"modify_ldt",
-	"vm86",
-	"vm86old",
-	"add_key",
-	"request_key",
-	"keyctl",
-	"acct",
-	"quotactl",
-	"quotactl_fd",
-	"nfsservctl",
-	"_sysctl",
-	"sysfs",
-	"ustat",
-	"uselib",
+	"bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register kexec_load "
+	"kexec_file_load init_module finit_module delete_module create_module lookup_dcookie syslog iopl "
+	"ioperm modify_ldt vm86 vm86old add_key request_key keyctl acct quotactl quotactl_fd nfsservctl "
+	"_sysctl sysfs ustat uselib",
 	/* what belongs to the system */
-	"mount",
-	"umount",
-	"umount2",
-	"mount_setattr",
-	"move_mount",
-	"open_tree",
-	"fsopen",
-	"fsconfig",
-	"fsmount",
-	"fspick",
-	"pivot_root",
-	"chroot",
-	"swapon",
-	"swapoff",
-	"reboot",
-	"sethostname",
-	"setdomainname",
-	"settimeofday",
-	"clock_settime",
-	"clock_adjtime",
-	"adjtimex",
-	"stime",
-	"vhangup",
-	"unshare",
-	"setns",
-	"mknod",
-	"mknodat",
-	"open_by_handle_at",
-	"name_to_handle_at",
-	"fanotify_init",
+	"mount umount umount2 mount_setattr move_mount open_tree fsopen fsconfig fsmount fspick "
+	"pivot_root chroot swapon swapoff reboot sethostname setdomainname settimeofday clock_settime "
+	"clock_adjtime adjtimex stime vhangup unshare setns mknod mknodat open_by_handle_at "
+	"name_to_handle_at fanotify_init",
 	/* other users */
-	"setuid",
-	"setgid",
-	"setreuid",
-	"setregid",
-	"setresuid",
-	"setresgid",
-	"setfsuid",
-	"setfsgid",
-	"setgroups",
-	"capset",
+	"setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset "
 	"personality",
 	/* memory that no limit counts */
-	"memfd_create",
-	"memfd_secret",
-	"shmget",
-	"shmat",
-	"shmctl",
-	"msgget",
-	"msgsnd",
-	"semget",
-	"mq_open",
-}; /* clang-format would give each a line */
+	"memfd_create memfd_secret shmget shmat shmctl msgget msgsnd semget mq_open",
+};
 
 /* For whoever may not start programs. */
-static const char *const starting[] = { "execve", "execveat", "fork", "vfork" };
+static const char *const starting[] = { "execve execveat fork vfork" };
 
 /* A process may signal itself. Programs signal their children: for them it is Landlock that draws the line. */
 static const char *const signalling[] = { "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo" };
 
-static int forbid(scmp_filter_ctx filter, const char *const *names, size_t n)
+static int forbid_call(scmp_filter_ctx filter, struct span name)
 {
-	for (size_t i = 0; i < n; i++) {
-		int number = seccomp_syscall_resolve_name(names[i]);
-		if (number == __NR_SCMP_ERROR)
-			continue;
-		int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
-		if (r < 0)
-			return r;
+	CLEANUP(free) char *text = span_dup(name);
+	if (!text)
+		return -ENOMEM;
+	int number = seccomp_syscall_resolve_name(text);
+	return number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+}
+
+/* Each entry has several names. */
+static int forbid(scmp_filter_ctx filter, const char *const *lists, size_t n)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct span rest = span_text(lists[i]), name;
+		while (r == 0 && span_next(&rest, ' ', &name))
+			r = forbid_call(filter, name);
 	}
-	return 0;
+	return r;
 }
 
 static int forbid_signals_to_others(scmp_filter_ctx filter)
@@ -209,12 +133,20 @@ static int forbid_signals_to_others(scmp_filter_ctx filter)
 	return 0;
 }
 
-/* clone3() has its flags in memory, where no filter sees them: without it, glibc takes clone(). */
-static int forbid_processes(scmp_filter_ctx filter)
+/* Nobody becomes root of a world of its own. clone3() has its flags in memory, where no filter sees them: without it,
+ * glibc takes clone(). */
+static int forbid_namespaces(scmp_filter_ctx filter)
 {
 	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+	return r < 0 ? r
+				 : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+									SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+}
+
+/* Only threads. */
+static int forbid_processes(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 							 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 	return r < 0 ? r : forbid(filter, starting, ARRAY_LENGTH(starting));
 }
@@ -238,19 +170,34 @@ static int forbid_operation(scmp_filter_ctx filter, int number, unsigned argumen
 							SCMP_CMP(argument, SCMP_CMP_MASKED_EQ, UINT32_MAX, value));
 }
 
+/* Of calls that do much else, by their second argument. */
+static const struct {
+	const char *name;
+	uint32_t value;
+} operations[] = {
+	/* typing into an administrator's terminal */
+	{ "ioctl", TIOCSTI },
+	{ "ioctl", TIOCLINUX },
+	/* a descriptor that has something to say can have it said by a signal: any signal, to any process of the user */
+	{ "ioctl", FIOSETOWN },
+	{ "ioctl", SIOCSPGRP },
+	{ "fcntl", F_SETOWN },
+	{ "fcntl", F_SETOWN_EX },
+};
+
 static int add_rules(scmp_filter_ctx filter, bool can_exec)
 {
 	int r = forbid(filter, forbidden, ARRAY_LENGTH(forbidden));
+	if (r == 0)
+		r = forbid_namespaces(filter);
 	if (r == 0) /* glibc asks for its own limits by it */
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	if (r == 0) /* it dies with its parent, and shows nobody its memory */
 		r = forbid_operation(filter, SCMP_SYS(prctl), 0, PR_SET_PDEATHSIG);
 	if (r == 0)
 		r = forbid_operation(filter, SCMP_SYS(prctl), 0, PR_SET_DUMPABLE);
-	if (r == 0) /* nobody types into an administrator's terminal */
-		r = forbid_operation(filter, SCMP_SYS(ioctl), 1, TIOCSTI);
-	if (r == 0)
-		r = forbid_operation(filter, SCMP_SYS(ioctl), 1, TIOCLINUX);
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(operations); i++)
+		r = forbid_operation(filter, seccomp_syscall_resolve_name(operations[i].name), 1, operations[i].value);
 	if (can_exec)
 		return r;
 	if (r == 0)

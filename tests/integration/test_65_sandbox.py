@@ -54,7 +54,8 @@ def has_landlock():
 needs_landlock = pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
 
 
-@pytest.mark.parametrize("action", ["fork", "exec", "ptrace", "bpf", "mount", "unshare", "setsid", "outlive", "signal_parent"])
+@pytest.mark.parametrize("action", ["fork", "exec", "ptrace", "bpf", "mount", "unshare", "setsid", "outlive", "signal_parent",
+                                    "signal_by_descriptor"])  # fmt: skip
 def test_what_is_forbidden(zoo, action):
     said = run(zoo, do=action)
     assert said.status == NOT_SO and said.out == [f"reject: {action}: {FORBIDDEN}"], said
@@ -150,6 +151,8 @@ def test_starting_programs_is_granted_or_not(starter, zoo):
 
 
 def test_programs_cannot_do_what_the_plugin_cannot(starter):
+    for action in ("mount", "ptrace", "bpf", "unshare", "namespace", "setsid", "outlive", "signal_by_descriptor"):
+        assert run(starter, "--allow", "exec", do=action).out == [f"reject: {action}: {FORBIDDEN}"]
     for command in ("mount -t tmpfs none /mnt", "unshare -U true", "setsid -w true", "kill -CONT 1", f"kill -CONT {os.getpid()}"):
         said = run(starter, "--allow", "exec", do="run", text=f"{command} 2>/dev/null")
         assert said.status == DONE and said.out[0] != "done: run: 0", (command, said)

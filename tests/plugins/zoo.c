@@ -314,6 +314,13 @@ static int do_signal_parent(struct doing *doing)
 	return kill(getppid(), SIGCONT);
 }
 
+/* SIGKILL from the kernel, when a descriptor has something to say. */
+static int do_signal_by_descriptor(struct doing *doing)
+{
+	(void)doing;
+	return fcntl(SOCKET_FD, F_SETSIG, SIGKILL) < 0 ? -1 : fcntl(SOCKET_FD, F_SETOWN, getppid());
+}
+
 static int do_ptrace(struct doing *doing)
 {
 	(void)doing;
@@ -336,6 +343,12 @@ static int do_unshare(struct doing *doing)
 {
 	(void)doing;
 	return unshare(CLONE_NEWUSER);
+}
+
+static int do_namespace(struct doing *doing)
+{
+	(void)doing;
+	return (int)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
 static int do_setsid(struct doing *doing)
@@ -493,6 +506,7 @@ static const struct {
 	{ "log", do_log },
 	{ "mount", do_mount },
 	{ "much", do_much },
+	{ "namespace", do_namespace },
 	{ "open", do_open },
 	{ "outlive", do_outlive },
 	{ "overflow", do_overflow },
@@ -502,6 +516,7 @@ static const struct {
 	{ "reason", do_reason },
 	{ "run", do_run },
 	{ "setsid", do_setsid },
+	{ "signal_by_descriptor", do_signal_by_descriptor },
 	{ "signal_parent", do_signal_parent },
 	{ "spin", do_spin },
 	{ "state", do_state },
