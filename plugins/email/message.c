@@ -23,18 +23,29 @@
 
 struct text {
 	char *data;
-	size_t n;
+	size_t n, cap;
 	bool failed;
 };
 
+/* Room for n more bytes and a NUL. */
+static bool text_reserve(struct text *text, size_t n)
+{
+	size_t cap = text->cap ? text->cap : 1024;
+	while (cap <= text->n + n)
+		cap *= 2;
+	char *longer = text->failed || cap == text->cap ? NULL : realloc(text->data, cap);
+	if (longer) {
+		text->data = longer;
+		text->cap = cap;
+	}
+	text->failed = text->failed || text->cap < cap;
+	return !text->failed;
+}
+
 static void text_add(struct text *text, const void *bytes, size_t n)
 {
-	char *longer = text->failed ? NULL : realloc(text->data, text->n + n + 1);
-	if (!longer) {
-		text->failed = true;
+	if (!text_reserve(text, n))
 		return;
-	}
-	text->data = longer;
 	memcpy(text->data + text->n, bytes, n);
 	text->n += n;
 	text->data[text->n] = '\0';
