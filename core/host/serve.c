@@ -175,6 +175,7 @@ static bool decide(struct serving *serving, const struct belfry_delivery *delive
 	struct template_input input = {
 		.body = span_of(delivery->body, delivery->n_body),
 		.interaction = span_text(delivery->interaction),
+		.subtype = span_text(delivery->subtype),
 		.tags = delivery->tags,
 		.n_tags = delivery->n_tags,
 		.attempt = delivery->attempt,

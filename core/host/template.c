@@ -10,7 +10,8 @@
 #define MAX_BATCH 256
 #define MAX_SHOWN_BYTES 200
 
-/* What each program begins with; behind it come the expressions. The input is [index, type, tags, attempt, body]. */
+/* What each program begins with; behind it come the expressions. The input is [index, type, subtype, tags, attempt,
+ * body]. */
 static const char prelude[] =
 	"def time(x): (x | if type == \"object\" then .time else . end) as $belfry_time"
 	" | ($belfry_time | strings | capture(\"^(?<day>[0-9]{4}-[0-9]{2}-[0-9]{2})([T ]"
@@ -19,7 +20,7 @@ static const char prelude[] =
 	" | (\"\\(.day)T\\(.clock // \"00:00:00\")Z\" | fromdateiso8601)"
 	" - (.zone // \"Z\" | if . == \"Z\" then 0 else ((.[1:3] | tonumber) * 3600 + (.[4:6] | tonumber) * 60)"
 	" * (if .[0:1] == \"-\" then -1 else 1 end) end);"
-	" .[0] as $belfry | .[1] as $interaction | .[2] as $tags | .[3] as $attempt | .[4] | ";
+	" .[0] as $belfry | .[1] as $interaction | .[2] as $subtype | .[3] as $tags | .[4] as $attempt | .[5] | ";
 
 struct expression {
 	char *code;
@@ -271,6 +272,11 @@ int templates_compile(struct templates *templates, struct buffer *message)
 
 /* ---- running ---- */
 
+static jv text_value(struct span text)
+{
+	return jv_string_sized(text.n ? text.data : "", (int)text.n);
+}
+
 void templates_begin(struct templates *templates, const struct template_input *input)
 {
 	if (templates->n_expressions == 0)
@@ -285,7 +291,7 @@ void templates_begin(struct templates *templates, const struct template_input *i
 		jv_free(body);
 		body = jv_null();
 	}
-	jv all = JV_ARRAY(jv_number(0), jv_string_sized(input->interaction.data, (int)input->interaction.n), tags,
+	jv all = JV_ARRAY(jv_number(0), text_value(input->interaction), text_value(input->subtype), tags,
 					  jv_number((double)input->attempt), body);
 	jv_free(templates->input);
 	templates->input = all;

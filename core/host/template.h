@@ -5,11 +5,11 @@
  *     when: .event.summary | test("Board")
  *     text: "{{ .event.summary }} is ready: {{ .event.conferencing.join_url }}"
  *
- * The input is the callback's body; $interaction, $tags and $attempt say more; time(x) makes seconds since 1970 of each
- * form of time that a provider sends. All expressions of a handler are one jq program, as each program costs the
- * compilation of all that jq brings along (measured: 400 expressions in 35 ms, each alone 16 ms and more). What is read
- * here are only the brackets and strings of an expression, so that a template's end is found and no expression can
- * reach into the next one.
+ * The input is the callback's body; $interaction, $subtype, $tags and $attempt say more; time(x) makes seconds since
+ * 1970 of each form of time that a provider sends. All expressions of a handler are one jq program, as each program
+ * costs the compilation of all that jq brings along (measured: 400 expressions in 35 ms, each alone 16 ms and more).
+ * What is read here are only the brackets and strings of an expression, so that a template's end is found and no
+ * expression can reach into the next one.
  *
  * An expression in a template must give one value that is not null: a message in which something is missing is worse
  * than none. Whoever means it writes {{ .event.summary // "" }}.
@@ -43,7 +43,7 @@ int templates_compile(struct templates *templates, struct buffer *message) MUST_
 /* What expressions see. */
 struct template_input {
 	struct span body; /* JSON, else every expression fails */
-	struct span interaction;
+	struct span interaction, subtype;
 	const struct belfry_tag *tags;
 	size_t n_tags;
 	int64_t attempt;

@@ -18,9 +18,12 @@ static const struct belfry_tag tags[] = { { "user", "42" } };
 
 static struct template_input input(const char *body)
 {
-	return (struct template_input){
-		.body = span_text(body), .interaction = SPAN("change"), .tags = tags, .n_tags = 1, .attempt = 2
-	};
+	return (struct template_input){ .body = span_text(body),
+									.interaction = SPAN("change"),
+									.subtype = SPAN("late"),
+									.tags = tags,
+									.n_tags = 1,
+									.attempt = 2 };
 }
 
 static bool is_text(const struct buffer *actual, const char *expected)
@@ -100,7 +103,7 @@ static void test_renders(void)
 	render("{{ {a: 1}}}", "{\"a\":1}");
 	render("{{ \"}}\" }}{{ \"a\\(\"}}\")\\\"b\" }}", "}}a}}\"b");
 	render("{{ .event.n # three }}\n}}", "3");
-	render("{{ $interaction }} {{ $tags.user }} {{ $attempt + 1 }}", "change 42 3");
+	render("{{ $interaction }} {{ $subtype }} {{ $tags.user }} {{ $attempt + 1 }}", "change late 42 3");
 	render("{{ def f: . + 1; .event.n | f }}", "4");
 	render("{{ false }}", "false");
 	render("{{ $ENV | length }}{{ env | length }}", "00");
