@@ -400,18 +400,22 @@ static void count_target(struct conditions *conditions, const char *pattern, con
 	add_target(&conditions->any, pattern, target);
 }
 
-/* Routes have found out that a target matches; which one, must be known only where their `when` differ. */
+/* Routes have found out that a target matches; which one, must be known only where their `when` differ. One alone stays
+ * as it was written: when it fails, its text is what people are told. */
 static int make_condition(struct config_handler *handler, struct conditions *conditions)
 {
 	CLEANUP(buffer_finish) struct buffer jq = BUFFER_INIT;
-	if (handler->when)
+	const char *common = conditions->differ ? NULL : conditions->common;
+	if (handler->when && (conditions->differ || common)) {
 		add_when(&jq, handler->when);
-	if (jq.n && (conditions->differ || conditions->common))
 		buffer_add_text(&jq, " and ");
+	} else if (handler->when || common) {
+		buffer_add_text(&jq, handler->when ? handler->when : common);
+	}
 	if (conditions->differ)
 		buffer_add_printf(&jq, "(%.*s)", SPAN_PRINTF(buffer_span(&conditions->any)));
-	else if (conditions->common)
-		add_when(&jq, conditions->common);
+	else if (handler->when && common)
+		add_when(&jq, common);
 	if (jq.failed || conditions->any.failed)
 		return -ENOMEM;
 	handler->condition = jq.n ? buffer_steal_text(&jq) : NULL;

@@ -446,8 +446,8 @@ static void expect_condition(const char *handler, const char *interactions, cons
 static void test_conditions(void)
 {
 	expect_condition("", "a: [h], b: [{handler: h, subtypes: [x]}]", NULL);
-	expect_condition(", when: .w", "a: [h]", "([.w\n]|any)");
-	expect_condition("", "a: [{handler: h, when: .x}], b: [{handler: h, when: .x, subtypes: [y]}]", "([.x\n]|any)");
+	expect_condition(", when: .w", "a: [h]", ".w");
+	expect_condition("", "a: [{handler: h, when: .x}], b: [{handler: h, when: .x, subtypes: [y]}]", ".x");
 	expect_condition(", when: .w", "a: [{handler: h, when: .x}]", "([.w\n]|any) and ([.x\n]|any)");
 	expect_condition("", "a: [{handler: h, when: .x}], b: [h]",
 					 "((($interaction==\"a\") and ([.x\n]|any)) or (($interaction==\"b\")))");
