@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 
-#define MAX_FILE_BYTES (256u << 20)
+#define MAX_FILE_BYTES (256 << 20)
 #define MAX_OPTIONS 256
 #define MAX_ENTRIES YAML_MAX_ENTRIES
 
@@ -155,19 +155,20 @@ static const struct kind {
 	size_t bytes; /* of a value in a list or map; 0: there are none there */
 	void (*add)(struct buffer *json, const struct option *option, const void *value);
 	const char *example;
+	bool has_default; /* may have one */
 } kinds[] = {
-	{ "string", &option_lines, sizeof(char *), add_text, "text" },
-	{ "url", &option_url, sizeof(char *), add_text, "https://example.com" },
-	{ "template", &option_template, sizeof(char *), add_text, "\"{{ .event.summary }}\"" },
-	{ "secret", &option_secret_text, sizeof(struct secret), add_secret, "{file: /etc/belfry/secrets/name}" },
-	{ "secret", &option_secret_url, sizeof(struct secret), add_secret, "{file: /etc/belfry/secrets/name}" },
-	{ "integer", &option_signed, 0, add_number, NULL },
-	{ "duration", &option_duration, 0, add_number, "30s" },
-	{ "size", &option_size, 0, add_number, "1MiB" },
-	{ "boolean", &option_boolean, 0, add_boolean, "true" },
-	{ "enum", &option_choice, 0, add_choice, NULL },
-	{ "list", &option_list, 0, add_list, NULL },
-	{ "map", &option_map, 0, add_map, NULL },
+	{ "string", &option_lines, sizeof(char *), add_text, "text", true },
+	{ "url", &option_url, sizeof(char *), add_text, "https://example.com", true },
+	{ "template", &option_template, sizeof(char *), add_text, "\"{{ .event.summary }}\"", true },
+	{ "secret", &option_secret_text, sizeof(struct secret), add_secret, "{file: /etc/belfry/secrets/name}", false },
+	{ "secret", &option_secret_url, sizeof(struct secret), add_secret, "{file: /etc/belfry/secrets/name}", false },
+	{ "integer", &option_signed, 0, add_number, NULL, true },
+	{ "duration", &option_duration, 0, add_number, "30s", true },
+	{ "size", &option_size, 0, add_number, "1MiB", true },
+	{ "boolean", &option_boolean, 0, add_boolean, "true", true },
+	{ "enum", &option_choice, 0, add_choice, NULL, true },
+	{ "list", &option_list, 0, add_list, NULL, false },
+	{ "map", &option_map, 0, add_map, NULL, false },
 };
 
 static const struct kind *kind_of(const struct option_type *type)
@@ -314,12 +315,12 @@ static struct description_text *add_keepsake(struct describing *describing)
 	return text;
 }
 
-/* A text that will stand in complaints: it ends no line and moves no cursor. NULL if there is none. */
+/* A text that will stand in complaints: it ends no line and moves no cursor. NULL if there is none, or an empty one. */
 static const char *take_text(struct describing *describing, const json_t *row, const char *key)
 {
 	CLEANUP(buffer_finish) struct buffer printable = BUFFER_INIT;
 	struct span text = document_text(json_object_get(row, key));
-	struct description_text *keepsake = text.data ? add_keepsake(describing) : NULL;
+	struct description_text *keepsake = text.n ? add_keepsake(describing) : NULL;
 	if (!keepsake)
 		return NULL;
 	program_add_line(&printable, text);
@@ -434,6 +435,8 @@ static void take_row(struct describing *describing, const json_t *row, size_t in
 							   .is_required = json_is_true(json_object_get(row, "required")) };
 	if (kind->type == &option_secret_text && json_is_true(json_object_get(row, "url")))
 		option->type = &option_secret_url;
+	if (option->fallback && (option->is_required || !kind->has_default))
+		refuse(describing, key, "it has a default, which it cannot have");
 	take_bounds(describing, row, kind, option);
 	if (kind->type == &option_list || kind->type == &option_map)
 		take_entry(describing, row, kind, option, index);
@@ -517,7 +520,12 @@ static int read_output(struct description *description, struct span output, char
 static int digest_file(const char *path, uint8_t ret_digest[static DIGEST_BYTES])
 {
 	CLEANUP(file_finish) struct file file = FILE_INIT;
-	int r = file_read(path, MAX_FILE_BYTES, &file);
+	struct stat status;
+	int r = file_look(path, &status);
+	if (r == FILE_OK && status.st_size > MAX_FILE_BYTES)
+		r = FILE_E_TOO_LARGE;
+	if (r == FILE_OK) /* as much memory as it needs */
+		r = file_read(path, (size_t)status.st_size, &file);
 	return r == FILE_OK ? digest_sha256(span_of(file.data, file.n), ret_digest) : r;
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A configuration, alone in a folder of its own. It is complete, or there is a complaint that says where it is not. */
+/* A configuration, alone in a folder of its own. It is complete, or there is a complaint that says where it is not.
+ * Every plugin has options of all types. */
 #include "base/cleanup.h"
 #include "config/config.h"
-#include "fuzz.h"
+#include "config/routes.h"
+#include "described.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -32,6 +34,40 @@ static void write_file(struct span bytes)
 	FUZZ_ASSERT(fd >= 0 && write(fd, bytes.data, bytes.n) == (ssize_t)bytes.n);
 }
 
+int __wrap_program_run(const char *const *arguments, struct span input, int64_t patience_ms, struct buffer *output,
+					   char **ret_problem)
+{
+	static const char description[] =
+		"{\"version\":\"1\",\"options\":[{\"name\":\"string\",\"type\":\"string\"},"
+		"{\"name\":\"secret\",\"type\":\"secret\"},{\"name\":\"hook\",\"type\":\"secret\",\"url\":true},"
+		"{\"name\":\"integer\",\"type\":\"integer\",\"least\":-5,\"most\":10},"
+		"{\"name\":\"boolean\",\"type\":\"boolean\"},{\"name\":\"duration\",\"type\":\"duration\",\"fallback\":\"1s\"},"
+		"{\"name\":\"size\",\"type\":\"size\"},{\"name\":\"url\",\"type\":\"url\"},"
+		"{\"name\":\"choice\",\"type\":\"enum\",\"names\":[\"a\",\"b\"]},"
+		"{\"name\":\"list\",\"type\":\"list\",\"entry\":\"template\"},"
+		"{\"name\":\"map\",\"type\":\"map\",\"entry\":\"secret\"}]}";
+	(void)input, (void)patience_ms, (void)ret_problem;
+	buffer_add_text(output, strcmp(arguments[1], "--check") == 0 ? "{\"complaints\":[]}" : description);
+	return PROGRAM_OK;
+}
+
+static void check_handlers(const struct config *config)
+{
+	const struct interaction interaction = { SPAN("conferencing_failing"), SPAN("profile_missing") };
+	const struct event event = { .kind = EVENT_CALLBACK, .interactions = &interaction, .n_interactions = 1 };
+	struct route_walk walk;
+	struct route route;
+	for (size_t i = 0; i < config->n_handlers; i++) {
+		const struct config_handler *handler = &config->handlers[i];
+		FUZZ_ASSERT(handler->name && handler->file[0] == '/' && handler->options[0] == '{' && handler->workers >= 1);
+		FUZZ_ASSERT(span_is_utf8(span_text(handler->options)) &&
+					handler->retry.initial_ms <= handler->retry.maximum_ms);
+	}
+	routes_begin(&walk, config->routes, &event);
+	while (routes_next(&walk, &route))
+		FUZZ_ASSERT(route.interaction == 0 && config->handlers[route.handler].is_used);
+}
+
 static void check_config(const struct config *config)
 {
 	FUZZ_ASSERT(config->n_listeners >= 1 && config->n_sources >= 1 && config->reactors >= 1 && config->journal.path);
@@ -42,6 +78,7 @@ static void check_config(const struct config *config)
 		FUZZ_ASSERT(config_source_by_name(config, span_text(source->name)) == source);
 	}
 	FUZZ_ASSERT(config->limits.max_connections >= 1 && config->subscribers.ping_ms >= 1);
+	check_handlers(config);
 }
 
 static void check_complaints(const struct complaints *complaints)
