@@ -80,6 +80,15 @@ static int describe_unix(const struct config_listener *listener, const char *pub
 	return CLI_OK;
 }
 
+/* The admin's is none of the configuration's list. */
+static bool find_admin(const struct config *config, struct config_listener *ret_listener)
+{
+	if (!config->has_admin || !is_known(&config->admin))
+		return false;
+	*ret_listener = (struct config_listener){ .address = config->admin };
+	return true;
+}
+
 static int describe_listener(const struct config_listener *listener, const char *public_url, const char *path,
 							 struct target *target)
 {
@@ -103,18 +112,28 @@ int target_find(const struct invocation *invocation, const struct config *config
 				const char *public_url, const char *path, struct target *ret_target)
 {
 	CLEANUP(target_finish)
-	struct target target = { .ca_file = invocation_value(invocation, "cacert"),
-							 .is_insecure = invocation_has(invocation, "insecure") };
+	struct target target = { 0 };
 	const char *url = invocation_value(invocation, "url");
-	const struct config_listener *listener = config && !url ? find_listener(config, role) : NULL;
+	static const char *const roles[] = { [TARGET_SOURCES] = "listener for sources",
+										 [TARGET_SUBSCRIBERS] = "listener for subscribers",
+										 [TARGET_ADMIN] = "admin listener" };
+	struct config_listener admin;
+	const struct config_listener *listener =
+		config && !url && role != TARGET_ADMIN ? find_listener(config, role) : NULL;
+	if (config && !url && role == TARGET_ADMIN && find_admin(config, &admin))
+		listener = &admin;
 	int r;
+	if (role != TARGET_ADMIN) { /* which speaks no TLS */
+		target.ca_file = invocation_value(invocation, "cacert");
+		target.is_insecure = invocation_has(invocation, "insecure");
+	}
 	if (url) {
 		r = describe_url(url, &target);
 	} else if (listener) {
 		r = describe_listener(listener, public_url, path, &target);
 	} else {
-		output_complain("the configuration has no listener for %s at an address known beforehand; say where with --url",
-						role == TARGET_SOURCES ? "sources" : "subscribers");
+		output_complain("the configuration has no %s at an address known beforehand; say where with --url",
+						roles[role]);
 		r = CLI_E_USAGE;
 	}
 	if (r != CLI_OK)

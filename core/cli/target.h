@@ -15,7 +15,7 @@ struct target {
 	bool is_insecure;
 };
 
-enum target_role { TARGET_SOURCES, TARGET_SUBSCRIBERS };
+enum target_role { TARGET_SOURCES, TARGET_SUBSCRIBERS, TARGET_ADMIN };
 
 /*
  * The first listener that serves this role. public_url gives the host name that its certificate should be for; NULL:

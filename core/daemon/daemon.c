@@ -10,6 +10,7 @@
 #include "net/gateway.h"
 #include "net/limits.h"
 #include "net/reactor.h"
+#include "store/deliveries.h"
 #include "wire/callback.h"
 
 #include <errno.h>
@@ -27,6 +28,9 @@
 #define RESERVED_DESCRIPTORS (128 + ACCEPTOR_MAX_TOLD)
 /* And for each reactor's loop. */
 #define DESCRIPTORS_A_REACTOR 8
+/* And for each handler's process: a socket, two pipes, and the process itself; some more while it starts. */
+#define DESCRIPTORS_A_PROCESS 4
+#define DESCRIPTORS_OF_HANDLERS 16
 
 struct server {
 	struct gateway gateway;
@@ -35,6 +39,7 @@ struct server {
 	uv_timer_t drain;
 	struct acceptor *acceptor;
 	struct key_fetcher *fetcher;
+	struct store_owed owed;
 	uint64_t drain_until_ns;
 };
 
@@ -57,6 +62,8 @@ static uint64_t raise_descriptor_limit(const struct config *config)
 	struct rlimit limit;
 	uint64_t max_connections = config->limits.max_connections;
 	uint64_t reserved = RESERVED_DESCRIPTORS + config->reactors * DESCRIPTORS_A_REACTOR;
+	if (config->n_handlers)
+		reserved += DESCRIPTORS_OF_HANDLERS + config->limits.max_handler_processes * DESCRIPTORS_A_PROCESS;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return max_connections;
 	limit.rlim_cur = limit.rlim_max;
@@ -102,6 +109,36 @@ static int open_store(struct server *server)
 	return r < 0 ? refuse("cannot open the journal", message, r) : 0;
 }
 
+/* On the reader's thread. Nobody will do it, and it stays in the journal: the administrator has to know. */
+static void on_owed_handler(struct store_owed *owed, struct span handler)
+{
+	const struct server *server = owed->owner;
+	if (handler.n && !config_handler_by_name(server->gateway.config, handler))
+		log_warning(
+			"a handler that is not configured any more is owed deliveries: they stay in the journal until it is",
+			LOG_SPAN("handler", handler));
+}
+
+static int look_for_strangers(struct server *server)
+{
+	server->owed = (struct store_owed){ .on_handler = on_owed_handler, .owner = server };
+	return store_ask_owed(server->gateway.store, &server->owed);
+}
+
+static int create_supervisor(struct gateway *gateway)
+{
+	if (gateway->config->n_handlers == 0)
+		return 0;
+	int r = supervisor_create(gateway->config, gateway->store, &gateway->supervisor);
+	return r < 0 ? refuse("cannot start", NULL, r) : 0;
+}
+
+static int start_supervisor(struct gateway *gateway)
+{
+	int r = gateway->supervisor ? supervisor_start(gateway->supervisor) : 0;
+	return r < 0 ? refuse("cannot start a thread", NULL, r) : 0;
+}
+
 /* libwebsockets has global state: contexts are made one after the other, before any thread runs. */
 static int create_reactors(struct gateway *gateway)
 {
@@ -145,7 +182,13 @@ static int build_gateway(struct server *server, const struct config *config)
 	if (r < 0)
 		return refuse("cannot start", NULL, r);
 	r = open_store(server);
-	return r < 0 ? r : create_reactors(gateway);
+	if (r == 0)
+		r = look_for_strangers(server);
+	if (r == 0)
+		r = create_supervisor(gateway);
+	if (r == 0)
+		r = create_reactors(gateway);
+	return r < 0 ? r : start_supervisor(gateway);
 }
 
 /* --- signals and draining --------------------------------------------------------------------------------------- */
@@ -158,7 +201,10 @@ static void stop(struct server *server)
 static void on_drain_look(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
-	if (limits_count(server->gateway.limits) == 0 || clock_monotonic_ns() >= server->drain_until_ns)
+	struct gateway *gateway = &server->gateway;
+	bool is_done =
+		limits_count(gateway->limits) == 0 && (!gateway->supervisor || supervisor_is_idle(gateway->supervisor));
+	if (is_done || clock_monotonic_ns() >= server->drain_until_ns)
 		stop(server);
 }
 
@@ -171,6 +217,8 @@ static void begin_drain(struct server *server)
 	acceptor_destroy(STEAL(server->acceptor));
 	for (size_t i = 0; i < server->gateway.n_reactors; i++)
 		reactor_drain(server->gateway.reactors[i]);
+	if (server->gateway.supervisor)
+		supervisor_drain(server->gateway.supervisor);
 	server->drain_until_ns = clock_monotonic_ns() + DRAIN_MS * (uint64_t)NS_PER_MS;
 	(void)uv_timer_start(&server->drain, on_drain_look, 0, DRAIN_LOOK_MS);
 }
@@ -224,7 +272,9 @@ static void close_handle(uv_handle_t *handle, void *context)
 		uv_close(handle, NULL);
 }
 
-/* What may still call something goes before it: fetcher, listeners, reactors' threads, store, reactors. */
+/* What may still call something goes before it: fetcher, listeners, reactors' threads, the supervisor's, store, the
+ * rest.
+ */
 static void take_apart(struct server *server)
 {
 	struct gateway *gateway = &server->gateway;
@@ -232,7 +282,9 @@ static void take_apart(struct server *server)
 	acceptor_destroy(STEAL(server->acceptor));
 	for (size_t i = 0; i < gateway->n_reactors; i++)
 		reactor_stop(gateway->reactors[i]);
+	supervisor_stop(gateway->supervisor);
 	store_close(gateway->store);
+	supervisor_destroy(gateway->supervisor);
 	for (size_t i = 0; i < gateway->n_reactors; i++)
 		reactor_destroy(gateway->reactors[i]);
 	free(gateway->reactors);

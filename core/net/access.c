@@ -31,6 +31,12 @@ static bool is_address(struct span host)
 	return inet_pton(is_bracketed ? AF_INET6 : AF_INET, text, &address) == 1;
 }
 
+bool access_is_plain_host(const struct http_request *request)
+{
+	struct span host = without_port(http_field(request, "host"));
+	return !host.n || is_address(host) || span_equal_ignoring_case(host, SPAN("localhost"));
+}
+
 bool access_is_known_host(const struct gateway *gateway, const struct http_request *request)
 {
 	const struct config_subscribers *subscribers = &gateway->config->subscribers;
@@ -41,7 +47,7 @@ bool access_is_known_host(const struct gateway *gateway, const struct http_reque
 	if (subscribers->n_server_names)
 		return false;
 	bool may_be_rebound = subscribers->anonymous && !subscribers->anonymous_anywhere;
-	return !may_be_rebound || !host.n || is_address(host) || span_equal_ignoring_case(host, SPAN("localhost"));
+	return !may_be_rebound || access_is_plain_host(request);
 }
 
 /* The page came from the gateway itself: the same host and port, over whatever scheme a proxy in front may have. */

@@ -12,6 +12,9 @@
  */
 bool access_is_known_host(const struct gateway *gateway, const struct http_request *request);
 
+/* Whether Host is an address, localhost, or not there: no name that a stranger can make lead here. */
+bool access_is_plain_host(const struct http_request *request);
+
 /*
  * Checks Origin: absent is fine (no browser), else it must be on subscribers.origins or, without such a list, be the
  * gateway's own. Adds the CORS lines to the exchange. True; or it has been answered 403.

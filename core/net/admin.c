@@ -2,6 +2,7 @@
 #include "net/admin.h"
 
 #include "base/clock.h"
+#include "net/deliveries.h"
 #include "net/metrics.h"
 #include "net/survey.h"
 
@@ -132,6 +133,10 @@ static const struct {
 
 const struct endpoint *admin_find(const struct http_request *request)
 {
+	if (span_equal(request->path, SPAN("/deliveries")))
+		return &deliveries_endpoint;
+	if (span_equal(request->path, SPAN("/replay")))
+		return &replay_endpoint;
 	for (size_t i = 0; i < ARRAY_LENGTH(endpoints); i++)
 		if (span_equal(request->path, span_text(endpoints[i].path)))
 			return &endpoints[i].endpoint;

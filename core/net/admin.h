@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The admin listener: is it alive, is it ready, what has been counted. */
+/* The admin listener: is it alive, is it ready, what has been counted; what is owed (deliveries.h). */
 #ifndef NET_ADMIN_H
 #define NET_ADMIN_H
 

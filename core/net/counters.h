@@ -49,6 +49,17 @@
 	X(JOURNAL_COMMITS, "belfry_journal_commits_total", "counter", "transactions with callbacks, by outcome")         \
 	X(JOURNAL_EVENTS, "belfry_journal_events_total", "counter", "events written")                                    \
 	X(JOURNAL_DAMAGED, "belfry_journal_damaged_total", "counter", "times that a damaged event was met and left out") \
+	X(JOURNAL_HELD, "belfry_journal_held", "gauge",                                                                  \
+	  "1 while it is larger than journal.retention.size for what is owed to handlers")                               \
+	X(DELIVERIES, "belfry_deliveries_total", "counter", "attempts at deliveries, by what became of the delivery")    \
+	X(CLAIMED, "belfry_deliveries_claimed", "gauge",                                                                 \
+	  "deliveries in the gateway's hands: being handled, about to be, or being written down")                        \
+	X(DELIVERIES_DAMAGED, "belfry_deliveries_damaged_total", "counter",                                              \
+	  "times that a damaged delivery was met, and taken as owed")                                                    \
+	X(CRASHES, "belfry_handler_crashes_total", "counter",                                                            \
+	  "processes that crashed, hung or talked nonsense while they handled something")                                \
+	X(PROCESSES, "belfry_handler_processes", "gauge", "processes now")                                               \
+	X(PAUSED, "belfry_handler_paused", "gauge", "1 while it pauses, for its far end seems to be down")               \
 	X(QUEUE, "belfry_queue_callbacks", "gauge", "callbacks that wait for the journal")                               \
 	X(QUEUE_BYTES, "belfry_queue_bytes", "gauge", "memory that they take, bounded by limits.queue")                  \
 	X(CPU, "process_cpu_seconds_total", "counter", "user and system time")                                           \

@@ -39,8 +39,11 @@ static void on_commit_note(struct reactor *reactor, struct note *note)
 	free(commit);
 }
 
+/* NULL for a notice: that is the supervisor's. */
 static struct reactor *reactor_of(const struct commit_item *item)
 {
+	if (item->event->kind == EVENT_NOTICE)
+		return NULL;
 	return ((struct exchange *)item->append->owner)->reactor;
 }
 
@@ -77,6 +80,24 @@ static struct commit_note *make_note(const struct commit *commit, const struct r
 	return note;
 }
 
+/* Has the handlers get what they are owed. */
+static void tell_supervisor(const struct gateway *gateway, const struct commit *commit)
+{
+	bool is_owed = false;
+	for (size_t i = 0; i < commit->n; i++) {
+		const struct commit_item *item = &commit->items[i];
+		for (size_t k = 0; item->status == COMMIT_STORED && k < item->append->n_owed; k++) {
+			supervisor_note_owed(gateway->supervisor, item->append->owed[k].number);
+			is_owed = true;
+		}
+	}
+	if (is_owed)
+		supervisor_wake(gateway->supervisor);
+	for (size_t i = 0; i < commit->n; i++)
+		if (!reactor_of(&commit->items[i]))
+			supervisor_end_notice(commit->items[i].append, commit->items[i].error);
+}
+
 /* All notes are made before the first is posted: whoever gets one may answer, and free, its appends at once. What is
  * durable and cannot be told for want of memory is better found by a restart than never. */
 void gateway_on_commit(void *context, struct commit *commit)
@@ -92,6 +113,7 @@ void gateway_on_commit(void *context, struct commit *commit)
 		notes[i]->batch = batch ? batch_ref(batch) : NULL;
 		notes[i]->is_incomplete = r < 0;
 	}
+	tell_supervisor(gateway, commit);
 	for (size_t i = 0; i < gateway->n_reactors; i++)
 		reactor_post(gateway->reactors[i], &notes[i]->note);
 	batch_unref(batch);

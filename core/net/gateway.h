@@ -2,8 +2,8 @@
 /*
  * What all reactors share: read-only, or atomic, or guarded inside.
  *
- * The locks of the daemon, all of them short: the store's queues, the ticket office, the reactors' inboxes, the
- * connection limits, the log's waiting lines, and the keys below.
+ * The locks of the daemon, all of them short: the store's queues, the ticket office, the inboxes of the reactors and of
+ * the supervisor, the connection limits, the log's waiting lines, and the keys below.
  */
 #ifndef NET_GATEWAY_H
 #define NET_GATEWAY_H
@@ -11,6 +11,7 @@
 #include "auth/ticket.h"
 #include "auth/token.h"
 #include "config/config.h"
+#include "handlers/supervisor.h"
 #include "net/counters.h"
 #include "store/store.h"
 
@@ -22,6 +23,7 @@ struct limits;
 struct gateway {
 	const struct config *config;
 	struct store *store;
+	struct supervisor *supervisor; /* NULL: there are no handlers */
 	struct ticket_office *tickets;
 	struct limits *limits;
 	struct reactor **reactors;

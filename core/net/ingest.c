@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/routes.h"
 #include "wire/callback.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ struct callback {
 	struct buffer odd_type; /* the Content-Type, if it is not the provider's */
 	bool has_signature;
 	struct append append;
+	struct owed *owed;
 	enum callback_result result; /* UNDECIDED until it has been counted and logged */
 	size_t n_bytes;
 	uint64_t received_ns; /* when the last byte of the body was in, monotonic */
@@ -242,6 +244,42 @@ static bool parse(struct exchange *exchange, struct span body, const struct tag_
 	return r == 0;
 }
 
+static size_t count_routes(const struct routes *routes, const struct event *event)
+{
+	struct route_walk walk;
+	struct route route;
+	size_t n = 0;
+	routes_begin(&walk, routes, event);
+	while (routes_next(&walk, &route))
+		n++;
+	return n;
+}
+
+/* Which handlers get it. Made here, on the reactor: the writer has enough to do. */
+static bool find_owed(struct exchange *exchange)
+{
+	struct callback *callback = callback_of(exchange);
+	struct append *append = &callback->append;
+	const struct config *config = exchange->reactor->gateway->config;
+	struct route_walk walk;
+	struct route route;
+	size_t n = config->n_interactions ? count_routes(config->routes, append->event) : 0;
+	if (n == 0)
+		return true;
+	callback->owed = calloc(n, sizeof *callback->owed);
+	if (!callback->owed) {
+		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, ENOMEM, "out of memory");
+		return false;
+	}
+	routes_begin(&walk, config->routes, append->event);
+	while (append->n_owed < n && routes_next(&walk, &route))
+		callback->owed[append->n_owed++] = (struct owed){ .interaction = (uint32_t)route.interaction,
+														  .handler = span_text(config->handlers[route.handler].name),
+														  .number = route.handler };
+	append->owed = callback->owed;
+	return true;
+}
+
 /* Event to journal. The answer waits for the commit, but not longer than the provider does. */
 static void append(struct exchange *exchange)
 {
@@ -266,7 +304,7 @@ static void finish(struct exchange *exchange, struct span body)
 	CLEANUP(tag_list_finish) struct tag_list tags = { .n = 0 };
 	callback_of(exchange)->n_bytes = body.n;
 	callback_of(exchange)->received_ns = clock_monotonic_ns();
-	if (verify(exchange, body) && read_tags(exchange, &tags) && parse(exchange, body, &tags))
+	if (verify(exchange, body) && read_tags(exchange, &tags) && parse(exchange, body, &tags) && find_owed(exchange))
 		append(exchange);
 }
 
@@ -296,6 +334,7 @@ static void release(struct exchange *exchange)
 	if (callback->result == CALLBACK_UNDECIDED)
 		decide(callback, CALLBACK_ABANDONED, 0);
 	event_unref(callback->append.event);
+	free(callback->owed);
 	buffer_finish(&callback->signature);
 	buffer_finish(&callback->query);
 	buffer_finish(&callback->odd_type);

@@ -235,6 +235,52 @@ static void add_commits(struct scrape *scrape, enum metric metric)
 	add_sample(scrape->text, metric, "outcome=\"failed\"", scrape->store.n_failed_commits);
 }
 
+static void begin_handler_sample(struct buffer *text, enum metric metric, const char *handler)
+{
+	buffer_add_printf(text, "%s{handler=\"%s\"", metrics[metric].name, handler);
+}
+
+static void add_deliveries(struct scrape *scrape, enum metric metric)
+{
+	const struct config *config = scrape->gateway->config;
+	for (size_t i = 0; i < config->n_handlers; i++) {
+		struct supervisor_counts counts;
+		supervisor_get_counts(scrape->gateway->supervisor, i, &counts);
+		const struct {
+			const char *outcome;
+			uint64_t n;
+		} outcomes[] = { { "done", counts.n_done }, { "retry", counts.n_retried }, { "dead", counts.n_dead } };
+		for (size_t k = 0; k < ARRAY_LENGTH(outcomes); k++) {
+			begin_handler_sample(scrape->text, metric, config->handlers[i].name);
+			buffer_add_printf(scrape->text, ",outcome=\"%s\"} ", outcomes[k].outcome);
+			buffer_add_u64(scrape->text, outcomes[k].n);
+			buffer_add_char(scrape->text, '\n');
+		}
+	}
+}
+
+static uint64_t count_of(const struct supervisor_counts *counts, enum metric metric)
+{
+	if (metric == METRIC_CLAIMED)
+		return counts->n_in_hand;
+	if (metric == METRIC_CRASHES)
+		return counts->n_crashed;
+	return metric == METRIC_PROCESSES ? counts->n_processes : counts->is_paused;
+}
+
+static void add_handlers(struct scrape *scrape, enum metric metric)
+{
+	const struct config *config = scrape->gateway->config;
+	for (size_t i = 0; i < config->n_handlers; i++) {
+		struct supervisor_counts counts;
+		supervisor_get_counts(scrape->gateway->supervisor, i, &counts);
+		begin_handler_sample(scrape->text, metric, config->handlers[i].name);
+		buffer_add_text(scrape->text, "} ");
+		buffer_add_u64(scrape->text, count_of(&counts, metric));
+		buffer_add_char(scrape->text, '\n');
+	}
+}
+
 static void add_cpu(struct scrape *scrape, enum metric metric)
 {
 	struct rusage usage = { 0 };
@@ -314,6 +360,8 @@ static void collect(const struct scrape *scrape, uint64_t values[static N_METRIC
 	values[METRIC_JOURNAL_FREE] = store->n_free_bytes;
 	values[METRIC_JOURNAL_EVENTS] = store->n_appended;
 	values[METRIC_JOURNAL_DAMAGED] = store->n_damaged;
+	values[METRIC_JOURNAL_HELD] = store->is_held;
+	values[METRIC_DELIVERIES_DAMAGED] = store->n_damaged_deliveries;
 	values[METRIC_QUEUE] = store->n_queued;
 	values[METRIC_QUEUE_BYTES] = store->queue_bytes;
 	values[METRIC_MEMORY] = resident_bytes();
@@ -342,9 +390,20 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 	[METRIC_WRITTEN] = add_written,
 	[METRIC_HEAD] = add_heads,
 	[METRIC_JOURNAL_COMMITS] = add_commits,
+	[METRIC_DELIVERIES] = add_deliveries,
+	[METRIC_CLAIMED] = add_handlers,
+	[METRIC_CRASHES] = add_handlers,
+	[METRIC_PROCESSES] = add_handlers,
+	[METRIC_PAUSED] = add_handlers,
 	[METRIC_CPU] = add_cpu,
 	[METRIC_START] = add_start,
 };
+
+/* A metric of handlers, and there are none. */
+static bool has_no_samples(const struct gateway *gateway, enum metric metric)
+{
+	return gateway->config->n_handlers == 0 && (adders[metric] == add_deliveries || adders[metric] == add_handlers);
+}
 
 void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct report *reports)
 {
@@ -353,6 +412,8 @@ void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct
 	store_get_status(gateway->store, &scrape.store);
 	collect(&scrape, values);
 	for (enum metric metric = 0; metric < N_METRICS; metric++) {
+		if (has_no_samples(gateway, metric))
+			continue;
 		buffer_add_printf(text, "# HELP %s %s\n# TYPE %s %s\n", metrics[metric].name, metrics[metric].help,
 						  metrics[metric].name, metrics[metric].type);
 		if (adders[metric])

@@ -52,15 +52,26 @@ int head_find(sqlite3 *db, uint64_t known, uint64_t *ret_head, bool *ret_has_str
 	return 0;
 }
 
-int head_remove_strangers(sqlite3 *db, uint64_t head)
+static int remove_from(sqlite3 *db, const char *sql, uint64_t head)
 {
 	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
-	int r = sqlite_prepare(db, "DELETE FROM events WHERE sequence > ? OR sequence < 1", &statement);
+	int r = sqlite_prepare(db, sql, &statement);
 	if (r == 0)
 		r = sqlite_bind_number(statement, 1, (int64_t)head);
 	if (r == 0)
 		r = sqlite_step(statement);
 	if (r == 0 && sqlite3_changes(db) > 0)
 		log_error("records with impossible positions were removed", LOG_NUMBER("records", sqlite3_changes(db)));
+	return r;
+}
+
+int head_remove_strangers(sqlite3 *db, uint64_t head)
+{
+	static const char *const statements[] = { "DELETE FROM events WHERE sequence > ? OR sequence < 1",
+											  "DELETE FROM deliveries WHERE sequence > ? OR sequence < 1",
+											  "DELETE FROM attempts WHERE sequence > ? OR sequence < 1" };
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
+		r = remove_from(db, statements[i], head);
 	return r;
 }

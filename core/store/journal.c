@@ -4,8 +4,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/complain.h"
+#include "store/delivery.h"
 #include "store/head.h"
 #include "store/layout.h"
+#include "store/work.h"
 
 #include <errno.h>
 
@@ -17,15 +19,47 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_SELECT] = RECORD_SELECT,
 	[STATEMENT_STATE] = STATE_UPDATE,
 	[STATEMENT_SEGMENT] = SEGMENT_INSERT,
-	[STATEMENT_OLDEST] = "SELECT min(sequence) FROM events",
+	[STATEMENT_OLDEST] = "SELECT min(sequence) FROM events WHERE sequence > ?",
 	/* behind ?1, among the next ?2: up to the first one that is not older than ?3 */
 	[STATEMENT_EXPIRED] = "SELECT coalesce(min(CASE WHEN received_ms >= ?3 THEN sequence - 1 END), max(sequence)) FROM "
 						  "(SELECT sequence, received_ms FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2)",
-	[STATEMENT_PURGE] = "DELETE FROM events WHERE sequence <= ?",
+	[STATEMENT_PURGE] = "DELETE FROM events WHERE sequence <= ?2",
 	[STATEMENT_PURGE_SEGMENTS] = "DELETE FROM index_parts WHERE part < ?",
 	[STATEMENT_N_PAGES] = "PRAGMA page_count",
 	[STATEMENT_N_FREE_PAGES] = "PRAGMA freelist_count",
 	[STATEMENT_VACUUM] = "PRAGMA incremental_vacuum(64)",
+	/* behind ?1 and up to ?2, the next ?3 */
+	[STATEMENT_KEPT] = "SELECT max(sequence) FROM (SELECT sequence FROM events WHERE sequence > ?1 AND sequence <= ?2 "
+					   "ORDER BY sequence LIMIT ?3)",
+	[STATEMENT_PURGE_KEPT] = "DELETE FROM events WHERE sequence BETWEEN ?1 AND ?2 AND NOT EXISTS (SELECT 1 FROM "
+							 "deliveries AS d WHERE d.sequence = events.sequence AND d.state < 2)",
+	/* what is open stays even without its event: it is claimed, and found out */
+	[STATEMENT_PURGE_DELIVERIES] = "DELETE FROM deliveries WHERE sequence BETWEEN ?1 AND ?2 AND state >= 2 AND NOT "
+								   "EXISTS (SELECT 1 FROM events AS e WHERE e.sequence = deliveries.sequence)",
+	[STATEMENT_PURGE_ATTEMPTS] = "DELETE FROM attempts WHERE sequence BETWEEN ?1 AND ?2 AND NOT EXISTS (SELECT 1 FROM "
+								 "deliveries AS d WHERE d.sequence = attempts.sequence)",
+	[STATEMENT_DELIVERY_INSERT] = DELIVERY_INSERT,
+	[STATEMENT_DELIVERY_UPDATE] = DELIVERY_UPDATE,
+	[STATEMENT_DELIVERY_DUE] = DELIVERY_SELECT "INDEXED BY deliveries_open WHERE handler = ? AND state < 2 AND "
+											   "state = 0 AND due_ms <= ? ORDER BY due_ms LIMIT ?",
+	[STATEMENT_DELIVERY_NEXT] = "SELECT due_ms FROM deliveries INDEXED BY deliveries_open WHERE handler = ? AND "
+								"state < 2 AND state = 0 ORDER BY due_ms LIMIT 1",
+	[STATEMENT_DELIVERY_BEHIND] = DELIVERY_SELECT "WHERE sequence = ?1 AND handler = ?2 AND interaction > ?3 AND "
+												  "state = 0 AND due_ms = 9223372036854775807 ORDER BY interaction "
+												  "LIMIT 1",
+	[STATEMENT_DELIVERY_BEFORE] = "SELECT count(*) FROM deliveries WHERE sequence = ?1 AND handler = ?2 AND "
+								  "interaction < ?3 AND state < 2",
+	[STATEMENT_DELIVERY_CLAIMED] = DELIVERY_SELECT "INDEXED BY deliveries_claimed WHERE state = 1 LIMIT 1",
+	[STATEMENT_DELIVERY_DEAD] = DELIVERY_SELECT "INDEXED BY deliveries_dead WHERE state = 3 AND (?1 = '' OR handler = "
+												"?1) AND owed_ms <= ?2 ORDER BY sequence, handler, interaction LIMIT 1",
+	[STATEMENT_DELIVERY_OF_EVENT] = DELIVERY_SELECT "WHERE sequence = ?2 AND (?1 = '' OR handler = ?1) AND state >= 2 "
+													"ORDER BY handler, interaction LIMIT 1",
+	[STATEMENT_DELIVERY_FINISHED] = DELIVERY_SELECT "WHERE sequence BETWEEN ? AND ? AND state >= 2",
+	[STATEMENT_ATTEMPT] = ATTEMPT_INSERT,
+	[STATEMENT_STATE_UPDATE] = "UPDATE handler_state SET value = ?3 WHERE handler = ?1 AND key = ?2",
+	[STATEMENT_STATE_INSERT] = "INSERT INTO handler_state (handler, key, value) VALUES (?, ?, ?)",
+	[STATEMENT_STATE_COUNT] = "SELECT count(*) FROM handler_state WHERE handler = ?",
+	[STATEMENT_STATE_FORGET] = "DELETE FROM handler_state WHERE handler = ? AND key = ?",
 };
 
 /* --- transactions ------------------------------------------------------------------------------------------------- */
@@ -118,6 +152,10 @@ static int make_ready(struct journal *journal)
 static int insert(struct journal *journal, struct commit_item *item, struct latest *event, uint64_t sequence)
 {
 	int r = record_insert(journal->statements[STATEMENT_INSERT], &journal->texts, item->event, sequence);
+	if (r == 0 && item->append->n_owed) {
+		journal->has_deliveries = true;
+		r = work_owe(journal, item->append, sequence);
+	}
 	if (r == 0)
 		r = tail_add(journal->tail, item->event, sequence);
 	if (r < 0)
@@ -153,28 +191,41 @@ static int take(struct journal *journal, struct commit_item *item, struct journa
 	return r;
 }
 
+static int do_work(struct journal *journal, struct store_work *work)
+{
+	int r = work && !journal->has_recovered ? work_recover(journal) : 0;
+	for (; r == 0 && work; work = work->next)
+		r = work_run(journal, work);
+	return r;
+}
+
 /* The journal's row is written where it must be; elsewhere it would double what a commit of one event writes. */
-static int take_all(struct journal *journal, struct commit_item *items, size_t n, struct journal_state *next)
+static int take_all(struct journal *journal, struct commit_item *items, size_t n, struct store_work *work,
+					struct journal_state *next)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = take(journal, &items[i], next);
+	if (r == 0)
+		r = do_work(journal, work);
 	bool needs_state = !journal->log.has_state || journal->log.may_begin_again;
-	if (r == 0 && ((needs_state && next->head != journal->state.head) || n == 0))
+	bool has_written = next->head != journal->state.head || work;
+	if (r == 0 && ((needs_state && has_written) || (n == 0 && !work)))
 		r = journal_write_state(journal, next);
 	return r;
 }
 
-int journal_commit(struct journal *journal, struct commit_item *items, size_t n)
+int journal_commit(struct journal *journal, struct commit_item *items, size_t n, struct store_work *work)
 {
 	int r = make_ready(journal);
 	struct journal_state next = journal->state; /* getting ready may have changed it */
 	if (r == 0)
 		r = journal_begin(journal);
 	if (r == 0)
-		r = journal_end(journal, take_all(journal, items, n, &next));
+		r = journal_end(journal, take_all(journal, items, n, work, &next));
 	if (r == 0) {
 		journal->state = next;
+		journal->has_recovered = journal->has_recovered || work;
 		duplicates_commit(journal->duplicates);
 		tail_commit(journal->tail);
 		atomic_store(&journal->head, next.head);
@@ -271,13 +322,24 @@ static int set_up_database(struct journal *journal, char **ret_message)
 int journal_find_oldest(struct journal *journal)
 {
 	int64_t oldest;
-	int r = sqlite_step_number(journal->statements[STATEMENT_OLDEST], &oldest);
+	sqlite3_stmt *statement = journal->statements[STATEMENT_OLDEST];
+	int r = sqlite_bind_number(statement, 1, (int64_t)journal->state.purged);
+	if (r == 0)
+		r = sqlite_step_number(statement, &oldest);
 	if (r == -ENODATA) {
 		oldest = (int64_t)journal->state.head + 1;
 		r = 0;
 	}
 	if (r == 0)
 		atomic_store(&journal->oldest, (uint64_t)oldest);
+	return r;
+}
+
+static int look_for_deliveries(struct journal *journal)
+{
+	int64_t has_any;
+	int r = sqlite_ask(journal->db, "SELECT EXISTS (SELECT 1 FROM deliveries)", &has_any);
+	journal->has_deliveries = journal->upkeep.has_released = r == 0 && has_any;
 	return r;
 }
 
@@ -298,7 +360,9 @@ static int begin_run(struct journal *journal)
 	journal->state = state;
 	memcpy(journal->epoch, state.epoch, sizeof journal->epoch);
 	atomic_store(&journal->head, state.head);
-	r = journal_find_oldest(journal);
+	r = look_for_deliveries(journal);
+	if (r == 0)
+		r = journal_find_oldest(journal);
 	if (r == 0)
 		r = journal_file_know_wal(&journal->file);
 	if (r < 0)
@@ -382,6 +446,7 @@ void journal_close(struct journal *journal)
 		sqlite_finalize(journal->statements[i]);
 	sqlite_close(journal->db);
 	record_texts_finish(&journal->texts);
+	buffer_finish(&journal->handler);
 	duplicates_destroy(journal->duplicates);
 	tail_destroy(journal->tail);
 	journal_file_finish(&journal->file);

@@ -24,6 +24,7 @@
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 
+#include "store/deliveries.h"
 #include "store/duplicates.h"
 #include "store/record.h"
 #include "store/state.h"
@@ -48,6 +49,25 @@ enum journal_statement {
 	STATEMENT_N_PAGES,
 	STATEMENT_N_FREE_PAGES,
 	STATEMENT_VACUUM,
+	STATEMENT_KEPT,
+	STATEMENT_PURGE_KEPT,
+	STATEMENT_PURGE_DELIVERIES,
+	STATEMENT_PURGE_ATTEMPTS,
+	STATEMENT_DELIVERY_INSERT,
+	STATEMENT_DELIVERY_UPDATE,
+	STATEMENT_DELIVERY_DUE,
+	STATEMENT_DELIVERY_NEXT,
+	STATEMENT_DELIVERY_BEHIND,
+	STATEMENT_DELIVERY_BEFORE,
+	STATEMENT_DELIVERY_CLAIMED,
+	STATEMENT_DELIVERY_DEAD,
+	STATEMENT_DELIVERY_OF_EVENT,
+	STATEMENT_DELIVERY_FINISHED,
+	STATEMENT_ATTEMPT,
+	STATEMENT_STATE_UPDATE,
+	STATEMENT_STATE_INSERT,
+	STATEMENT_STATE_COUNT,
+	STATEMENT_STATE_FORGET,
 	STATEMENTS,
 };
 
@@ -69,22 +89,30 @@ struct journal {
 	struct tail *tail;          /* any thread */
 	struct duplicates *duplicates;
 	struct record_texts texts;
+	struct buffer handler;              /* a name, while its delivery is at work */
 	char epoch[POSITION_MAX_EPOCH + 1]; /* any thread */
 	_Atomic uint64_t head, oldest;      /* any thread */
 	/* Any thread: a segment of the index that a reader found missing or damaged, plus one; 0 if none. */
 	_Atomic uint64_t damaged_segment;
 	_Atomic uint64_t n_damaged;             /* any thread: events that readers left out */
+	_Atomic uint64_t n_damaged_deliveries;  /* any thread */
+	atomic_bool is_held;                    /* any thread: see struct store_status */
 	_Atomic uint64_t n_bytes, n_free_bytes; /* any thread: of the file, as of the last step */
 	int64_t page_bytes;
-	bool is_ready;  /* the log is known to hold nothing but what is durable */
-	bool is_marked; /* as open, in the file */
-	bool is_broken; /* until a restart */
+	bool is_ready;       /* the log is known to hold nothing but what is durable */
+	bool is_marked;      /* as open, in the file */
+	bool is_broken;      /* until a restart */
+	bool has_deliveries; /* there is or was one: an empty table costs retention nothing */
+	bool has_recovered;  /* what was claimed when the last run ended is due again */
 	struct journal_log log;
 	struct upkeep {
 		int64_t retention_age_ms;
 		uint64_t retention_bytes;
 		uint64_t next_retention_ns; /* monotonic */
 		uint64_t pause_until_ns;    /* after a failure */
+		bool has_released;          /* an event that was kept beyond retention may not be owed any more */
+		bool is_releasing;          /* such are looked for */
+		uint64_t released_after;    /* behind this */
 	} upkeep;
 };
 
@@ -96,9 +124,10 @@ CLEANUP_DEFINE(struct journal, journal_close)
 
 /* Fills the table of duplicates from the newest events. It may take a second or two: before the first commit. */
 void journal_remember(struct journal *journal);
-/* Stores a batch (0..JOURNAL_MAX_BATCH) and gives every item its status, sequence and error. 0, or what failed. An
- * empty one finds out whether the journal can be written. */
-int journal_commit(struct journal *journal, struct commit_item *items, size_t n) MUST_USE;
+/* Stores a batch (0..JOURNAL_MAX_BATCH) and gives every item its status, sequence and error; does the work that is
+ * chained to `work` (NULL: none), without ending it. 0, or what failed. An empty one finds out whether the journal can
+ * be written. */
+int journal_commit(struct journal *journal, struct commit_item *items, size_t n, struct store_work *work) MUST_USE;
 
 /* A transaction: begin, and if that went well, end with the outcome of what was done in between. A positive outcome
  * commits too. */

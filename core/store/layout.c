@@ -45,6 +45,42 @@ static const char *const steps[] = {
 	"  entries BLOB NOT NULL"
 	") STRICT;"
 	"INSERT INTO journal SELECT 1, lower(hex(randomblob(16))), '', 0, 0, 0, 0, 0, x'';",
+	/* What is owed to handlers: see deliveries.h. What is open (state 0 and 1) is found by handler and time; what was
+	 * claimed when the gateway ended, and what is dead (3), without looking at everything that was ever done. */
+	"CREATE TABLE deliveries ("
+	"  sequence INTEGER NOT NULL,"
+	"  handler TEXT NOT NULL,"
+	"  interaction INTEGER NOT NULL,"
+	"  state INTEGER NOT NULL,"
+	"  due_ms INTEGER NOT NULL,"
+	"  owed_ms INTEGER NOT NULL,"
+	"  n_attempts INTEGER NOT NULL,"
+	"  n_before INTEGER NOT NULL,"
+	"  n_interrupted INTEGER NOT NULL,"
+	"  n_crashed INTEGER NOT NULL,"
+	"  digest BLOB NOT NULL,"
+	"  PRIMARY KEY (sequence, handler, interaction)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX deliveries_open ON deliveries (handler, due_ms) WHERE state < 2;"
+	"CREATE INDEX deliveries_claimed ON deliveries (state) WHERE state = 1;"
+	"CREATE INDEX deliveries_dead ON deliveries (handler) WHERE state = 3;"
+	"CREATE TABLE attempts ("
+	"  sequence INTEGER NOT NULL,"
+	"  handler TEXT NOT NULL,"
+	"  interaction INTEGER NOT NULL,"
+	"  attempt INTEGER NOT NULL,"
+	"  started_ms INTEGER NOT NULL,"
+	"  duration_ms INTEGER NOT NULL,"
+	"  outcome INTEGER NOT NULL,"
+	"  reason TEXT NOT NULL,"
+	"  PRIMARY KEY (sequence, handler, interaction, attempt)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE handler_state ("
+	"  handler TEXT NOT NULL,"
+	"  key TEXT NOT NULL,"
+	"  value BLOB NOT NULL,"
+	"  PRIMARY KEY (handler, key)"
+	") STRICT, WITHOUT ROWID;",
 };
 #define CURRENT_VERSION ((int64_t)ARRAY_LENGTH(steps))
 
@@ -128,11 +164,12 @@ static int migrate(sqlite3 *db, int64_t version)
 
 static int bring_up(sqlite3 *db, const char *path, int64_t version, char **ret_message)
 {
+	bool is_new = version == 0;
 	for (; version < CURRENT_VERSION; version++) {
 		int r = migrate(db, version);
 		if (r < 0)
 			return layout_complain(path, r, ret_message);
-		if (version > 0)
+		if (!is_new)
 			log_info("the journal has been migrated", LOG_TEXT("path", path), LOG_NUMBER("version", version + 1));
 	}
 	return 0;

@@ -2,6 +2,7 @@
 #include "store/reader.h"
 
 #include "base/log.h"
+#include "store/delivery.h"
 
 #include <errno.h>
 
@@ -12,10 +13,15 @@
 /* The newest are searched for no further back than this, if there is nothing to look up. */
 #define NEWEST_MAX_ROWS 262144
 
+/* By sequence, newest first; of one sequence in order of handler and interaction. ?3: states as bits. */
+#define DELIVERIES_SELECT                                                                                           \
+	DELIVERY_SELECT "WHERE sequence < ?1 AND sequence >= ?2 AND ((1 << state) & ?3) AND (?4 = '' OR handler = ?4) " \
+					"ORDER BY sequence DESC, handler, interaction"
+
 struct reader {
 	struct journal *journal;
 	sqlite3 *db;
-	sqlite3_stmt *row, *segment;
+	sqlite3_stmt *row, *segment, *deliveries, *attempt, *owed, *state;
 	struct buffer scratch;
 	struct candidates candidates;
 	bool has_candidates;
@@ -34,6 +40,17 @@ int reader_create(struct journal *journal, struct reader **ret_reader)
 		r = sqlite_prepare(reader->db, RECORD_SELECT, &reader->row);
 	if (r == 0)
 		r = sqlite_prepare(reader->db, SEGMENT_SELECT, &reader->segment);
+	if (r == 0)
+		r = sqlite_prepare(reader->db, DELIVERIES_SELECT, &reader->deliveries);
+	if (r == 0)
+		r = sqlite_prepare(reader->db, ATTEMPT_SELECT_LAST, &reader->attempt);
+	if (r == 0)
+		r = sqlite_prepare(reader->db,
+						   "SELECT handler FROM deliveries INDEXED BY deliveries_open WHERE state < 2 AND handler > ? "
+						   "ORDER BY handler LIMIT 1",
+						   &reader->owed);
+	if (r == 0)
+		r = sqlite_prepare(reader->db, "SELECT value FROM handler_state WHERE handler = ? AND key = ?", &reader->state);
 	if (r < 0)
 		return r;
 	*ret_reader = STEAL(reader);
@@ -46,6 +63,10 @@ void reader_destroy(struct reader *reader)
 		return;
 	sqlite_finalize(reader->row);
 	sqlite_finalize(reader->segment);
+	sqlite_finalize(reader->deliveries);
+	sqlite_finalize(reader->attempt);
+	sqlite_finalize(reader->owed);
+	sqlite_finalize(reader->state);
 	sqlite_close(reader->db);
 	buffer_finish(&reader->scratch);
 	free(reader);
@@ -239,7 +260,7 @@ static int make_page(struct reader *reader, const struct store_read *read, struc
 	return r;
 }
 
-void reader_answer(struct reader *reader, struct store_read *read)
+static void answer_events(struct reader *reader, struct store_read *read)
 {
 	struct scan scan;
 	int r = make_page(reader, read, &scan);
@@ -259,4 +280,176 @@ void reader_answer(struct reader *reader, struct store_read *read)
 		event_unref(scan.events[i]);
 	free(scan.events);
 	free(scan.sequences);
+}
+
+/* --- deliveries --------------------------------------------------------------------------------------------------- */
+
+/* A row in memory of its own. */
+struct listed {
+	struct delivery_row row; /* its handler in `handler`; `last` set at the end */
+	struct attempt last;
+	bool has_last;
+	struct event *event; /* a reference, or NULL */
+	struct buffer handler, reason;
+};
+
+struct listing {
+	struct listed *rows;
+	size_t n, max;
+};
+
+static void listing_finish(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->n; i++) {
+		buffer_finish(&listing->rows[i].handler);
+		buffer_finish(&listing->rows[i].reason);
+		event_unref(listing->rows[i].event);
+	}
+	free(listing->rows);
+}
+
+static struct listed *listing_add(struct listing *listing)
+{
+	if (listing->n == listing->max) {
+		size_t max = listing->max ? listing->max * 2 : 64;
+		struct listed *rows = realloc(listing->rows, max * sizeof *rows);
+		if (!rows)
+			return NULL;
+		listing->rows = rows;
+		listing->max = max;
+	}
+	listing->rows[listing->n] = (struct listed){ 0 };
+	return &listing->rows[listing->n++];
+}
+
+static int read_last_attempt(struct reader *reader, struct listed *listed)
+{
+	sqlite3_stmt *statement = reader->attempt;
+	int r = delivery_bind_key(statement, &listed->row.delivery);
+	if (r < 0)
+		return r;
+	int code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		listed->has_last = true;
+		listed->last = (struct attempt){ .started_ms = sqlite3_column_int64(statement, 0),
+										 .duration_ms = sqlite3_column_int64(statement, 1),
+										 .outcome = (enum attempt_outcome)(sqlite3_column_int64(statement, 2) & 3) };
+		buffer_add(&listed->reason, sqlite_column(statement, 3));
+		listed->last.reason = buffer_span(&listed->reason);
+	}
+	r = listed->reason.failed ? -ENOMEM : sqlite_errno(reader->db, code);
+	(void)sqlite3_reset(statement);
+	return r;
+}
+
+/* The row that the statement stands on, and what belongs to it. */
+static int list_row(struct reader *reader, struct listing *listing)
+{
+	struct delivery delivery;
+	struct listed *listed = listing_add(listing);
+	int r = listed ? delivery_read(reader->deliveries, &reader->scratch, &delivery) : -ENOMEM;
+	if (r < 0)
+		return r;
+	buffer_add(&listed->handler, delivery.handler);
+	delivery.handler = buffer_span(&listed->handler);
+	listed->row = (struct delivery_row){ .delivery = delivery, .is_damaged = r == DELIVERY_E_DAMAGED };
+	if (listed->handler.failed)
+		return -ENOMEM;
+	r = record_select(reader->row, &reader->scratch, delivery.sequence, &listed->event);
+	if (r == 0 || r == -EBADMSG || r == -ENOENT)
+		r = read_last_attempt(reader, listed);
+	return r;
+}
+
+static int list(struct reader *reader, const struct store_deliveries *question, struct listing *listing)
+{
+	sqlite3_stmt *statement = reader->deliveries;
+	const int64_t numbers[] = { question->only ? (int64_t)question->only + 1 : (int64_t)question->before,
+								(int64_t)question->only, question->states ? question->states : ~0 };
+	int code = SQLITE_DONE, r = sqlite_bind_text(statement, 4, question->handler);
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(numbers); i++)
+		r = sqlite_bind_number(statement, (int)i + 1, numbers[i]);
+	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		uint64_t sequence = (uint64_t)sqlite3_column_int64(statement, 0);
+		if (listing->n >= question->max && listing->rows[listing->n - 1].row.delivery.sequence != sequence)
+			break;
+		r = list_row(reader, listing);
+	}
+	if (r == 0)
+		r = sqlite_errno(reader->db, code);
+	(void)sqlite3_reset(statement);
+	return r;
+}
+
+static void answer_deliveries(struct reader *reader, struct store_deliveries *question)
+{
+	struct listing listing = { 0 };
+	int r = list(reader, question, &listing);
+	CLEANUP(free) struct delivery_row *rows = calloc(listing.n + 1, sizeof *rows);
+	if (r == 0 && !rows)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < listing.n; i++) {
+		rows[i] = listing.rows[i].row;
+		rows[i].event = listing.rows[i].event;
+		rows[i].last = listing.rows[i].has_last ? &listing.rows[i].last : NULL;
+	}
+	question->on_page(question, rows, r < 0 ? 0 : listing.n, r);
+	listing_finish(&listing);
+}
+
+/* From one name to the next: a look-up for each handler, not a look at each delivery. */
+static void answer_owed(struct reader *reader, struct store_owed *question)
+{
+	sqlite3_stmt *statement = reader->owed;
+	CLEANUP(buffer_finish) struct buffer name = BUFFER_INIT;
+	int code = SQLITE_ROW;
+	while (code == SQLITE_ROW) {
+		code = sqlite_bind_text(statement, 1, buffer_span(&name)) == 0 ? sqlite3_step(statement) : SQLITE_NOMEM;
+		struct span found = code == SQLITE_ROW ? sqlite_column(statement, 0) : SPAN("");
+		CLEANUP(buffer_finish) struct buffer next = BUFFER_INIT;
+		buffer_add(&next, found);
+		(void)sqlite3_reset(statement);
+		if (next.failed || next.n == 0)
+			break;
+		question->on_handler(question, buffer_span(&next));
+		buffer_finish(&name);
+		name = next;
+		next = BUFFER_INIT;
+	}
+	question->on_handler(question, SPAN(""));
+}
+
+static void answer_state(struct reader *reader, struct store_state *question)
+{
+	sqlite3_stmt *statement = reader->state;
+	struct span value = SPAN("");
+	int r = sqlite_bind_text(statement, 1, question->handler);
+	if (r == 0)
+		r = sqlite_bind_text(statement, 2, question->key);
+	if (r == 0) {
+		int code = sqlite3_step(statement);
+		r = code == SQLITE_DONE ? -ENOENT : sqlite_errno(reader->db, code);
+		if (code == SQLITE_ROW)
+			value = sqlite_column(statement, 0);
+	}
+	question->on_value(question, value, r);
+	(void)sqlite3_reset(statement);
+}
+
+void reader_answer(struct reader *reader, struct store_question *question)
+{
+	switch (question->kind) {
+	case QUESTION_EVENTS:
+		answer_events(reader, (struct store_read *)question);
+		break;
+	case QUESTION_DELIVERIES:
+		answer_deliveries(reader, (struct store_deliveries *)question);
+		break;
+	case QUESTION_OWED:
+		answer_owed(reader, (struct store_owed *)question);
+		break;
+	case QUESTION_STATE:
+		answer_state(reader, (struct store_state *)question);
+		break;
+	}
 }

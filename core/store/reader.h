@@ -19,7 +19,7 @@ int reader_create(struct journal *journal, struct reader **ret_reader) MUST_USE;
 void reader_destroy(struct reader *reader); /* NULL is fine */
 CLEANUP_DEFINE(struct reader, reader_destroy)
 
-/* Answers by on_page. */
-void reader_answer(struct reader *reader, struct store_read *read);
+/* Answers, by on_page or on_value. */
+void reader_answer(struct reader *reader, struct store_question *question);
 
 #endif

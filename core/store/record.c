@@ -135,11 +135,16 @@ int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const str
 	return r < 0 ? r : sqlite_step(statement);
 }
 
+static enum event_kind kind_of(int64_t number)
+{
+	return number == EVENT_CALLBACK || number == EVENT_NOTICE ? (enum event_kind)number : EVENT_MALFORMED;
+}
+
 /* The row that the statement stands on, if its digests are right. */
 static int restore(sqlite3_stmt *statement, struct buffer *scratch, uint64_t sequence, struct event **ret_event)
 {
 	const struct event_record record = {
-		.kind = sqlite3_column_int64(statement, COLUMN_KIND) == EVENT_CALLBACK ? EVENT_CALLBACK : EVENT_MALFORMED,
+		.kind = kind_of(sqlite3_column_int64(statement, COLUMN_KIND)),
 		.received_ms = sqlite3_column_int64(statement, COLUMN_RECEIVED_MS),
 		.source = sqlite_column(statement, COLUMN_SOURCE),
 		.event_id = sqlite_column(statement, COLUMN_EVENT_ID),

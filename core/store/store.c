@@ -3,9 +3,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/deliveries.h"
 #include "store/journal.h"
 #include "store/reader.h"
 #include "store/upkeep.h"
+#include "store/work.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,6 +17,8 @@
 #define PROBE_NS (1ull * MS_PER_S * NS_PER_MS)
 /* What a waiting event costs besides its body. */
 #define EVENT_OVERHEAD_BYTES 512
+/* Pieces of work in one transaction. */
+#define MAX_WORK 1024
 
 struct store {
 	struct store_options options;
@@ -26,6 +30,7 @@ struct store {
 	pthread_mutex_t write_lock;
 	pthread_cond_t write_wake;
 	struct append *appends, **appends_end;       /* {write_lock} */
+	struct store_work *work, **work_end;         /* {write_lock} */
 	struct store_status status;                  /* {write_lock} but what the journal itself counts */
 	uint64_t writer_since_ns;                    /* {write_lock}: busy since then; 0 if it is not */
 	bool is_closing;                             /* {write_lock} */
@@ -33,9 +38,9 @@ struct store {
 
 	pthread_mutex_t read_lock;
 	pthread_cond_t read_wake;
-	struct store_read *reads, **reads_end; /* {read_lock} */
-	uint64_t reader_since_ns;              /* {read_lock}: as writer_since_ns */
-	bool is_reader_closing;                /* {read_lock} */
+	struct store_question *questions, **questions_end; /* {read_lock} */
+	uint64_t reader_since_ns;                          /* {read_lock}: as writer_since_ns */
+	bool is_reader_closing;                            /* {read_lock} */
 };
 
 static uint64_t queue_cost(const struct event *event)
@@ -45,7 +50,7 @@ static uint64_t queue_cost(const struct event *event)
 
 /* --- the writer --------------------------------------------------------------------------------------------------- */
 
-static void wait_for_appends(struct store *store, uint64_t ns)
+static void wait_for_more(struct store *store, uint64_t ns)
 {
 	struct timespec until;
 	if (ns == UPKEEP_FOREVER) {
@@ -58,14 +63,27 @@ static void wait_for_appends(struct store *store, uint64_t ns)
 	(void)pthread_cond_timedwait(&store->write_wake, &store->write_lock, &until);
 }
 
+/* The lock is held. */
+static struct store_work *take_work(struct store *store)
+{
+	struct store_work *work = store->work, **end = &store->work;
+	for (size_t n = 0; *end && n < MAX_WORK; n++)
+		end = &(*end)->next;
+	store->work = *end;
+	if (!store->work)
+		store->work_end = &store->work;
+	*end = NULL;
+	return work;
+}
+
 /* All that waits, as far as it fits into one batch. Waits for at most `ns` if nothing does. False at the end. */
-static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n)
+static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n, struct store_work **ret_work)
 {
 	size_t n = 0;
 	(void)pthread_mutex_lock(&store->write_lock);
-	if (!store->appends && !store->is_closing && ns > 0) {
+	if (!store->appends && !store->work && !store->is_closing && ns > 0) {
 		store->writer_since_ns = 0;
-		wait_for_appends(store, ns);
+		wait_for_more(store, ns);
 	}
 	store->writer_since_ns = clock_monotonic_ns();
 	while (store->appends && n < JOURNAL_MAX_BATCH) {
@@ -78,9 +96,11 @@ static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n)
 	}
 	if (!store->appends)
 		store->appends_end = &store->appends;
-	bool goes_on = n > 0 || !store->is_closing;
+	struct store_work *work = take_work(store);
+	bool goes_on = n > 0 || work || !store->is_closing;
 	(void)pthread_mutex_unlock(&store->write_lock);
 	*ret_n = n;
+	*ret_work = work;
 	return goes_on;
 }
 
@@ -101,10 +121,38 @@ static void count(struct store *store, size_t n, int error)
 	(void)pthread_mutex_unlock(&store->write_lock);
 }
 
-/* What the last commit came to. */
-static int commit(struct store *store, size_t n)
+static void end_work(struct store_work *work, int r)
 {
-	int r = journal_commit(store->journal, store->items, n);
+	while (work) {
+		struct store_work *next = work->next; /* `work` may be gone when it has been ended */
+		work_end(work, r);
+		work = next;
+	}
+}
+
+/* Each piece in a transaction of its own. */
+static void work_alone(struct store *store, struct store_work *work)
+{
+	while (work) {
+		struct store_work *next = work->next;
+		work->next = NULL;
+		int r = journal_commit(store->journal, NULL, 0, work);
+		if (r < 0)
+			log_error_limited("what handlers are owed cannot be read or written", LOG_TEXT("path", store->options.path),
+							  LOG_ERRNO(r));
+		work_end(work, r);
+		work = next;
+	}
+}
+
+/* What the last commit of events came to. A page of the deliveries' tables that is damaged must not keep callbacks out,
+ * nor other work: then all are on their own. */
+static int commit(struct store *store, size_t n, struct store_work *work)
+{
+	int r = journal_commit(store->journal, store->items, n, work);
+	bool is_apart = r == -EUCLEAN && work;
+	if (is_apart)
+		r = n ? journal_commit(store->journal, store->items, n, NULL) : 0;
 	if (r < 0)
 		log_error_limited("the journal cannot be written", LOG_TEXT("path", store->options.path), LOG_ERRNO(r));
 	count(store, n, r);
@@ -112,19 +160,24 @@ static int commit(struct store *store, size_t n)
 		store->options.on_commit(store->options.context, &(struct commit){ store->items, n, store_head(store) });
 	for (size_t i = 0; i < n; i++)
 		event_unref(store->items[i].event);
+	if (is_apart)
+		work_alone(store, work);
+	else
+		end_work(work, r);
 	return r;
 }
 
 static void *write_loop(void *argument)
 {
 	struct store *store = argument;
+	struct store_work *work;
 	size_t n;
 	uint64_t rest_ns = 0;
 	int error = store->journal->is_ready ? 0 : -EIO;
 	journal_remember(store->journal);
-	while (take_batch(store, rest_ns, &n)) {
-		if (n || error)
-			error = commit(store, n);
+	while (take_batch(store, rest_ns, &n, &work)) {
+		if (n || work || error)
+			error = commit(store, n, work);
 		rest_ns = upkeep_step(store->journal);
 		if (error && rest_ns > PROBE_NS)
 			rest_ns = PROBE_NS;
@@ -135,29 +188,29 @@ static void *write_loop(void *argument)
 /* --- the reader --------------------------------------------------------------------------------------------------- */
 
 /* NULL at the end. */
-static struct store_read *take_read(struct store *store)
+static struct store_question *take_question(struct store *store)
 {
 	(void)pthread_mutex_lock(&store->read_lock);
-	while (!store->reads && !store->is_reader_closing) {
+	while (!store->questions && !store->is_reader_closing) {
 		store->reader_since_ns = 0;
 		(void)pthread_cond_wait(&store->read_wake, &store->read_lock);
 	}
-	struct store_read *read = store->reads;
+	struct store_question *question = store->questions;
 	store->reader_since_ns = clock_monotonic_ns();
-	if (read)
-		store->reads = read->next;
-	if (!store->reads)
-		store->reads_end = &store->reads;
+	if (question)
+		store->questions = question->next;
+	if (!store->questions)
+		store->questions_end = &store->questions;
 	(void)pthread_mutex_unlock(&store->read_lock);
-	return read;
+	return question;
 }
 
 static void *read_loop(void *argument)
 {
 	struct store *store = argument;
-	struct store_read *read;
-	while ((read = take_read(store)))
-		reader_answer(store->reader, read);
+	struct store_question *question;
+	while ((question = take_question(store)))
+		reader_answer(store->reader, question);
 	return NULL;
 }
 
@@ -171,7 +224,8 @@ static int create(const struct store_options *options, struct store **ret_store)
 		return -ENOMEM;
 	store->options = *options;
 	store->appends_end = &store->appends;
-	store->reads_end = &store->reads;
+	store->work_end = &store->work;
+	store->questions_end = &store->questions;
 	(void)pthread_mutex_init(&store->write_lock, NULL);
 	(void)pthread_mutex_init(&store->read_lock, NULL);
 	(void)pthread_condattr_init(&attributes);
@@ -260,28 +314,69 @@ int store_append(struct store *store, struct append *append)
 void store_wake(struct store *store)
 {
 	(void)pthread_mutex_lock(&store->write_lock);
-	bool has_work = store->appends;
+	bool has_work = store->appends || store->work;
 	(void)pthread_mutex_unlock(&store->write_lock);
 	if (has_work) /* not under the lock: the first that the writer wants is the lock */
 		(void)pthread_cond_signal(&store->write_wake);
 }
 
-int store_read(struct store *store, struct store_read *read)
+int store_submit(struct store *store, struct store_work *work)
 {
 	int r = 0;
-	read->next = NULL;
+	work->next = NULL;
+	(void)pthread_mutex_lock(&store->write_lock);
+	if (store->is_closing) {
+		r = -ESHUTDOWN;
+	} else {
+		if (!store->writer_since_ns)
+			store->writer_since_ns = clock_monotonic_ns();
+		*store->work_end = work;
+		store->work_end = &work->next;
+	}
+	(void)pthread_mutex_unlock(&store->write_lock);
+	return r;
+}
+
+static int ask(struct store *store, struct store_question *question)
+{
+	int r = 0;
+	question->next = NULL;
 	(void)pthread_mutex_lock(&store->read_lock);
 	if (store->is_reader_closing) {
 		r = -ESHUTDOWN;
 	} else {
 		if (!store->reader_since_ns)
 			store->reader_since_ns = clock_monotonic_ns();
-		*store->reads_end = read;
-		store->reads_end = &read->next;
+		*store->questions_end = question;
+		store->questions_end = &question->next;
 		(void)pthread_cond_signal(&store->read_wake);
 	}
 	(void)pthread_mutex_unlock(&store->read_lock);
 	return r;
+}
+
+int store_read(struct store *store, struct store_read *read)
+{
+	read->question.kind = QUESTION_EVENTS;
+	return ask(store, &read->question);
+}
+
+int store_ask_deliveries(struct store *store, struct store_deliveries *question)
+{
+	question->question.kind = QUESTION_DELIVERIES;
+	return ask(store, &question->question);
+}
+
+int store_ask_owed(struct store *store, struct store_owed *question)
+{
+	question->question.kind = QUESTION_OWED;
+	return ask(store, &question->question);
+}
+
+int store_ask_state(struct store *store, struct store_state *question)
+{
+	question->question.kind = QUESTION_STATE;
+	return ask(store, &question->question);
 }
 
 const char *store_epoch(const struct store *store)
@@ -314,4 +409,6 @@ void store_get_status(struct store *store, struct store_status *ret_status)
 	ret_status->n_bytes = atomic_load(&journal->n_bytes);
 	ret_status->n_free_bytes = atomic_load(&journal->n_free_bytes);
 	ret_status->n_damaged = atomic_load(&journal->n_damaged);
+	ret_status->n_damaged_deliveries = atomic_load(&journal->n_damaged_deliveries);
+	ret_status->is_held = atomic_load(&journal->is_held);
 }

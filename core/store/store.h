@@ -21,9 +21,18 @@
 
 struct store;
 
+/* One interaction of an event (by its index) that a handler is to get: see deliveries.h. */
+struct owed {
+	uint32_t interaction;
+	struct span handler;
+	size_t number; /* the caller's, passed through */
+};
+
 /* One event on its way in. The caller's memory, untouched between store_append() and on_commit. */
 struct append {
-	struct event *event;         /* the caller's reference, kept until on_commit */
+	struct event *event;     /* the caller's reference, kept until on_commit */
+	const struct owed *owed; /* in order of interaction, none twice; becomes durable with the event */
+	size_t n_owed;
 	int64_t duplicate_window_ms; /* 0: never a duplicate */
 	void *owner;                 /* the caller's, passed through */
 	struct append *next;         /* the store's */
@@ -93,6 +102,8 @@ struct store_status {
 	uint64_t n_queued, queue_bytes;
 	uint64_t n_bytes, n_free_bytes; /* of the file */
 	uint64_t n_damaged;             /* events left out by readers */
+	uint64_t n_damaged_deliveries;  /* met, and taken as owed */
+	bool is_held;                   /* larger than retention_bytes, for all that is left is still owed to handlers */
 	/* For how long the thread has been at the same thing, or has not taken what waits; 0 if it has nothing to do. */
 	uint64_t writer_busy_ns, reader_busy_ns;
 	int last_error; /* of the last commit; 0 if it was durable. While it is not, the writer tries by itself */
@@ -106,8 +117,17 @@ enum store_direction {
 
 struct store_page;
 
+enum store_question_kind { QUESTION_EVENTS, QUESTION_DELIVERIES, QUESTION_OWED, QUESTION_STATE };
+
+/* First in each question to the reader. */
+struct store_question {
+	enum store_question_kind kind;
+	struct store_question *next; /* the store's */
+};
+
 /* A question to the reader. The caller's memory until on_page has been called. */
 struct store_read {
+	struct store_question question;
 	enum store_direction direction;
 	uint64_t after;               /* sequences greater than this */
 	uint64_t until;               /* and not greater than this, nor than the head */
@@ -118,7 +138,6 @@ struct store_read {
 	/* On the reader thread, once. The page is the reader's: take references, do not keep the arrays. */
 	void (*on_page)(struct store_read *read, const struct store_page *page);
 	void *owner;
-	struct store_read *next; /* the store's */
 };
 
 struct store_page {

@@ -24,7 +24,7 @@ static uint64_t term_of(enum term_kind kind, struct span a, struct span b)
 int terms_of_event(const struct event *event, int (*add)(void *context, uint64_t term), void *context)
 {
 	int r = 0;
-	if (event->kind == EVENT_MALFORMED) /* nobody may ask for it */
+	if (event->kind != EVENT_CALLBACK) /* nobody may ask for it */
 		return 0;
 	if (event->event_id.n)
 		r = add(context, term_of(TERM_EVENT_ID, event->event_id, SPAN("")));

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/work.h"
 
 #include <errno.h>
 
@@ -154,12 +155,32 @@ static int find_purge(struct journal *journal, uint64_t *ret_sequence)
 	return r;
 }
 
-static int purge_rows(struct journal *journal, uint64_t sequence)
+static int run_over(struct journal *journal, enum journal_statement which, uint64_t first, uint64_t last)
 {
-	sqlite3_stmt *events = journal->statements[STATEMENT_PURGE], *parts = journal->statements[STATEMENT_PURGE_SEGMENTS];
-	int r = sqlite_bind_number(events, 1, (int64_t)sequence);
+	sqlite3_stmt *statement = journal->statements[which];
+	int r = sqlite_bind_number(statement, 1, (int64_t)first);
 	if (r == 0)
-		r = sqlite_step(events);
+		r = sqlite_bind_number(statement, 2, (int64_t)last);
+	return r < 0 ? r : sqlite_step(statement);
+}
+
+/* What is owed to a handler stays, and nothing else does. */
+static int purge_range(struct journal *journal, uint64_t first, uint64_t last)
+{
+	static const enum journal_statement statements[] = { STATEMENT_PURGE_KEPT, STATEMENT_PURGE_DELIVERIES,
+														 STATEMENT_PURGE_ATTEMPTS };
+	if (!journal->has_deliveries)
+		return run_over(journal, STATEMENT_PURGE, first, last);
+	int r = work_check_finished(journal, first, last);
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(statements); i++)
+		r = run_over(journal, statements[i], first, last);
+	return r;
+}
+
+static int purge_rows(struct journal *journal, uint64_t oldest, uint64_t sequence)
+{
+	sqlite3_stmt *parts = journal->statements[STATEMENT_PURGE_SEGMENTS];
+	int r = purge_range(journal, oldest, sequence);
 	if (r == 0)
 		r = sqlite_bind_number(parts, 1, (int64_t)(segment_of(sequence + 1) * SEGMENT_PARTS));
 	if (r == 0)
@@ -175,6 +196,56 @@ static uint64_t retention_interval(const struct journal *journal)
 	return ns < RETENTION_LEAST_NS ? RETENTION_LEAST_NS : ns;
 }
 
+/* Where the next events end that were kept only because they were owed; 0 if there are no more. */
+static int find_kept(struct journal *journal, uint64_t *ret_sequence)
+{
+	sqlite3_stmt *statement = journal->statements[STATEMENT_KEPT];
+	int64_t sequence = 0;
+	int r = sqlite_bind_number(statement, 1, (int64_t)journal->upkeep.released_after);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 2, (int64_t)journal->state.purged);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 3, PURGE_EVENTS);
+	if (r == 0)
+		r = sqlite_step_number(statement, &sequence);
+	*ret_sequence = (uint64_t)sequence;
+	return r == -ENODATA ? 0 : r;
+}
+
+/* Looks through what was kept, a step at a time, for what is not owed any more. */
+static int purge_released(struct journal *journal, bool *ret_has_more)
+{
+	struct upkeep *upkeep = &journal->upkeep;
+	uint64_t last;
+	if (!upkeep->is_releasing) {
+		upkeep->is_releasing = upkeep->has_released;
+		upkeep->has_released = false; /* what is settled from now on is looked for again */
+		upkeep->released_after = 0;
+	}
+	if (!upkeep->is_releasing)
+		return 0;
+	int r = find_kept(journal, &last);
+	if (r == 0 && last != 0)
+		r = journal_begin(journal);
+	if (r == 0 && last != 0)
+		r = end_with_state(journal, purge_range(journal, upkeep->released_after + 1, last), journal->state);
+	if (r < 0)
+		return r;
+	upkeep->released_after = last;
+	upkeep->is_releasing = *ret_has_more = last != 0;
+	return 0;
+}
+
+/* With all that is not owed gone, nothing more can be done about its size. */
+static void tell_held(struct journal *journal)
+{
+	bool is_held = journal->has_deliveries && is_too_large(journal);
+	if (is_held)
+		log_warning_limited("the journal is larger than journal.retention.size: what is left is owed to handlers",
+							LOG_TEXT("path", journal->file.path));
+	atomic_store(&journal->is_held, is_held);
+}
+
 /* A step of retention. *ret_has_more: the next one is due at once. */
 static int retain(struct journal *journal, bool *ret_has_more)
 {
@@ -183,6 +254,10 @@ static int retain(struct journal *journal, bool *ret_has_more)
 	int r = measure(journal);
 	if (r == 0)
 		r = find_purge(journal, &sequence);
+	if (r == 0 && sequence == 0)
+		r = purge_released(journal, ret_has_more);
+	if (r == 0 && sequence == 0 && !*ret_has_more)
+		tell_held(journal);
 	if (r < 0 || sequence == 0)
 		return r;
 	struct journal_state next = journal->state;
@@ -191,7 +266,7 @@ static int retain(struct journal *journal, bool *ret_has_more)
 	atomic_store(&journal->oldest, sequence + 1); /* before they are gone: a reader who misses one knows why */
 	r = journal_begin(journal);
 	if (r == 0)
-		r = end_with_state(journal, purge_rows(journal, sequence), next);
+		r = end_with_state(journal, purge_rows(journal, oldest, sequence), next);
 	if (r < 0) {
 		atomic_store(&journal->oldest, oldest);
 		return r;
@@ -254,6 +329,6 @@ uint64_t upkeep_step(struct journal *journal)
 	}
 	if (journal->is_ready && has_more)
 		return 0;
-	bool has_events = atomic_load(&journal->oldest) <= journal->state.head;
+	bool has_events = atomic_load(&journal->oldest) <= journal->state.head || upkeep->has_released;
 	return has_events && upkeep->next_retention_ns > now ? upkeep->next_retention_ns - now : UPKEEP_FOREVER;
 }

@@ -90,6 +90,61 @@ int hmac_key_sign(struct hmac_key *key, struct span data, uint8_t ret_digest[sta
 	return 0;
 }
 
+#define NONCE_BYTES 12
+#define TAG_BYTES 16
+
+/* One direction of AES-256-GCM: n bytes from `in` to `out`, the tag made or compared. */
+static bool run_gcm(const uint8_t *key, const uint8_t *nonce, struct span context, struct span in, char *out,
+					uint8_t *tag, bool is_sealing)
+{
+	int n = 0;
+	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	bool is = cipher && EVP_CipherInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, nonce, is_sealing) == 1 &&
+			  EVP_CipherUpdate(cipher, NULL, &n, (const uint8_t *)context.data, (int)context.n) == 1 &&
+			  EVP_CipherUpdate(cipher, (uint8_t *)out, &n, (const uint8_t *)in.data, (int)in.n) == 1;
+	if (is && !is_sealing)
+		is = EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1;
+	is = is && EVP_CipherFinal_ex(cipher, (uint8_t *)out + n, &n) == 1;
+	if (is && is_sealing)
+		is = EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag) == 1;
+	EVP_CIPHER_CTX_free(cipher);
+	return is;
+}
+
+int seal(const uint8_t key[static SEAL_KEY_BYTES], struct span context, struct span plain, struct buffer *sealed)
+{
+	uint8_t nonce[NONCE_BYTES], tag[TAG_BYTES];
+	int r = digest_random(nonce, sizeof nonce);
+	if (r < 0)
+		return r;
+	buffer_add(sealed, span_of(nonce, sizeof nonce));
+	if (!buffer_reserve(sealed, plain.n + sizeof tag))
+		return -ENOMEM;
+	if (!run_gcm(key, nonce, context, plain, sealed->data + sealed->n, tag, true))
+		return -ENOMEM;
+	sealed->n += plain.n;
+	buffer_add(sealed, span_of(tag, sizeof tag));
+	return sealed->failed ? -ENOMEM : 0;
+}
+
+int unseal(const uint8_t key[static SEAL_KEY_BYTES], struct span context, struct span sealed, struct buffer *plain)
+{
+	uint8_t tag[TAG_BYTES];
+	if (sealed.n < SEAL_OVERHEAD_BYTES)
+		return -EBADMSG;
+	size_t n = sealed.n - SEAL_OVERHEAD_BYTES;
+	memcpy(tag, sealed.data + NONCE_BYTES + n, sizeof tag);
+	if (!buffer_reserve(plain, n + 1)) /* some memory even for nothing */
+		return -ENOMEM;
+	if (!run_gcm(key, (const uint8_t *)sealed.data, context, span_of(sealed.data + NONCE_BYTES, n),
+				 plain->data + plain->n, tag, false)) {
+		secret_wipe(plain->data + plain->n, n);
+		return -EBADMSG;
+	}
+	plain->n += n;
+	return 0;
+}
+
 bool digest_equal(const void *a, const void *b, size_t n)
 {
 	return CRYPTO_memcmp(a, b, n) == 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything in wire/ that needs OpenSSL: digests, HMAC, base64, random, comparison. */
+/* Everything in wire/ that needs OpenSSL: digests, HMAC, sealing, base64, random, comparison. */
 #ifndef WIRE_DIGEST_H
 #define WIRE_DIGEST_H
 
@@ -21,6 +21,17 @@ void hmac_key_destroy(struct hmac_key *key);
 CLEANUP_DEFINE(struct hmac_key, hmac_key_destroy)
 /* 0, or -ENOMEM when OpenSSL fails: then the result is not to be compared with anything. */
 int hmac_key_sign(struct hmac_key *key, struct span data, uint8_t ret_digest[static DIGEST_BYTES]) MUST_USE;
+
+/* Encrypted and authenticated (AES-256-GCM, a random nonce in front, the tag behind), together with a context that is
+ * not part of it and must be the same when it is opened. A key is good for 2^32 of them. */
+#define SEAL_KEY_BYTES 32
+#define SEAL_OVERHEAD_BYTES (12 + 16)
+/* Appends. 0, -ENOMEM, or -EIO (no random numbers). */
+int seal(const uint8_t key[static SEAL_KEY_BYTES], struct span context, struct span plain,
+		 struct buffer *sealed) MUST_USE;
+/* Appends. 0; -EBADMSG if it was not made with this key and context, or was changed; -ENOMEM. */
+int unseal(const uint8_t key[static SEAL_KEY_BYTES], struct span context, struct span sealed,
+		   struct buffer *plain) MUST_USE;
 
 /* In time that depends on n alone. */
 bool digest_equal(const void *a, const void *b, size_t n);

@@ -180,7 +180,7 @@ static int restore(const struct event_record *record, json_t *interactions_json,
 		return -ENOMEM;
 	if (!read_interactions(interactions_json, interactions) || !read_tags(tags_json, tags))
 		return -EBADMSG;
-	if (record->kind == EVENT_CALLBACK && n_interactions == 0)
+	if (record->kind != EVENT_MALFORMED && n_interactions == 0)
 		return -EBADMSG;
 	struct event model = {
 		.kind = record->kind,

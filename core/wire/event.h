@@ -5,7 +5,7 @@
  * thread to thread without a copy or a lock.
  *
  * A malformed event is authentic (the signature was right) but unreadable: it is kept as a
- * dead letter with the reason, and never pushed.
+ * dead letter with the reason, and never pushed. Nor is a notice, by which the gateway tells handlers of itself.
  */
 #ifndef WIRE_EVENT_H
 #define WIRE_EVENT_H
@@ -19,6 +19,7 @@
 enum event_kind {
 	EVENT_CALLBACK,
 	EVENT_MALFORMED,
+	EVENT_NOTICE, /* no callback: the gateway's own, for handlers */
 };
 
 struct interaction {

@@ -20,6 +20,7 @@ import threads
 from clients import PATIENCE, RawConnection
 from frames import frame
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
+from handling import handlers, settle, told
 from test_10_ingest import MALFORMED
 from test_34_keys import KeySet, gateway_for, make_key
 from test_70_tls import listen, make_certificate
@@ -34,7 +35,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can stop a 
 
 @pytest.fixture(scope="module")
 def gateway():
-    with Gateway({**ADMIN, "limits": {"body_timeout": "1s"}}) as running:
+    changes = {**ADMIN, **handlers(interactions={"for_handlers": ["it"]}), "limits": {"body_timeout": "1s"}}
+    with Gateway(changes) as running:
         yield running
 
 
@@ -209,6 +211,19 @@ def test_kept_bytes_and_times_are_counted(gateway):
     assert after["belfry_journal_bytes"].sum() >= 4096
     assert after["belfry_journal_oldest"].sum() == 1
     assert after["belfry_reactor_head"].sum(reactor="0") == after["belfry_journal_head"].sum()
+
+
+def test_handlers_are_counted(gateway):
+    settle(gateway, *(told(what, interaction="for_handlers") for what in ("done", "retry", "reject", "crash")))
+    outcomes = {
+        labels["outcome"]: value for _, labels, value in gateway.metrics()["belfry_deliveries_total"].samples
+        if labels["handler"] == "it"
+    }  # fmt: skip
+    assert outcomes == {"done": 3, "retry": 2, "dead": 1}
+    assert gateway.metric("handler_crashes_total", handler="it") == 1
+    assert gateway.metric("handler_processes", handler="it") == 1
+    until(lambda: gateway.metric("deliveries_claimed", handler="it") == 0)
+    assert gateway.metric("handler_paused", handler="it") == 0
 
 
 def test_answers_are_counted_by_status(gateway):

@@ -75,6 +75,7 @@ FAULTS = {
     "Journal": "D1 D3 D5 D6 D7 D8 D11 D16 D19",
     "Network and overload": "N1 N2 N3 N4 N5 N7 O1 O2 O3 O5",
     "Plugins": "P1 P2 P3 P4 P5 P6 P7 P8 P9 P11 P12 P15 P16 P17 P22 X2 X3 X4",
+    "Deliveries": "P1 P5 P6 P10 P11 P12 P18 P23 P24 D1 D11 D12 D15 D20",
     "libwebsockets": " ".join(f"L{i}" for i in range(1, 32)),
 }
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)

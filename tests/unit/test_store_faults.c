@@ -5,11 +5,12 @@
  * The test does what a gateway does, meets the fault, and notes what was acknowledged; where the fault is a kill, a
  * child process does that, in memory that both share. Then the journal is opened without any fault. Each event is sent
  * again until it is acknowledged, as the provider does: so each must be there exactly once; or once at most, if it
- * never was.
+ * never was. What an event owes is there with it, and is claimed until it has been settled for good.
  *
  * The functions below stand in front of the C library's, also for SQLite. They leave the sync itself out: no power is
  * cut here, and without it there is time for every n.
  */
+#include "store/deliveries.h"
 #include "store_unit.h"
 
 #include <dlfcn.h>
@@ -50,6 +51,7 @@ static struct plan {
 static struct shared { /* by parent and child */
 	_Atomic size_t n_calls;
 	bool is_acknowledged[MAX_EVENTS];
+	bool is_handled[MAX_EVENTS], is_settled[MAX_EVENTS];
 	size_t n_failed;
 } * shared;
 
@@ -207,6 +209,7 @@ struct life {
 	int64_t retention_age_ms;
 	size_t body_bytes;   /* of the new ones: large ones bring about a checkpoint */
 	size_t pages_a_call; /* so many transfers of whole pages count as one: they are all alike */
+	bool has_handler;
 };
 
 #define OLD_MS (INT64_C(3600) * MS_PER_S)
@@ -231,14 +234,110 @@ static struct event *make_numbered(size_t i, size_t body_bytes)
 	return body && event_create(&model, &event) == 0 ? event : NULL;
 }
 
+/* Takes the reference over. */
+static struct entry append_owing(struct bench *bench, struct event *event, bool has_handler)
+{
+	static const struct owed owed = { .handler = SPAN("a") };
+	struct entry entry;
+	entry_init(&entry, event, WINDOW_MS);
+	entry.append.owed = &owed;
+	entry.append.n_owed = has_handler;
+	int r = event ? append_all(bench, &entry, 1) : -ENOMEM;
+	event_unref(event);
+	if (r < 0)
+		return (struct entry){ .status = COMMIT_FAILED, .error = r };
+	return entry;
+}
+
 /* As the provider does it. */
-static void send_until_acknowledged(struct bench *bench, size_t i, size_t body_bytes)
+static void send_until_acknowledged(struct bench *bench, size_t i, const struct life *life)
 {
 	for (int tries = 0; tries < MAX_TRIES && !shared->is_acknowledged[i]; tries++) {
-		struct entry entry = append_event(bench, make_numbered(i, body_bytes), WINDOW_MS);
+		struct entry entry = append_owing(bench, make_numbered(i, life->body_bytes), life->has_handler);
 		shared->is_acknowledged[i] = entry.status != COMMIT_FAILED;
 		shared->n_failed += entry.status == COMMIT_FAILED;
 	}
+}
+
+struct turn {
+	struct bench *bench;
+	struct store_claim claim;
+	struct store_settlement settlement;
+	struct claimed claimed[2 * MAX_EVENTS];
+	bool is_done; /* {bench.lock} */
+};
+
+static void end_turn(struct turn *turn)
+{
+	(void)pthread_mutex_lock(&turn->bench->lock);
+	turn->is_done = true;
+	(void)pthread_cond_broadcast(&turn->bench->wake);
+	(void)pthread_mutex_unlock(&turn->bench->lock);
+}
+
+static void on_claimed(struct store_work *work)
+{
+	end_turn(CONTAINER_OF(work, struct turn, claim.work));
+}
+
+static void on_settled(struct store_work *work)
+{
+	end_turn(CONTAINER_OF(work, struct turn, settlement.work));
+}
+
+static int submit(struct turn *turn, struct store_work *work)
+{
+	turn->is_done = false;
+	int r = store_submit(turn->bench->store, work);
+	if (r < 0)
+		return r;
+	store_wake(turn->bench->store);
+	(void)pthread_mutex_lock(&turn->bench->lock);
+	while (!turn->is_done)
+		(void)pthread_cond_wait(&turn->bench->wake, &turn->bench->lock);
+	(void)pthread_mutex_unlock(&turn->bench->lock);
+	return work->error;
+}
+
+/* "new-2" */
+static size_t number_of(const struct event *event)
+{
+	return event->event_id.n == 5 ? (size_t)(event->event_id.data[4] - '0') : MAX_EVENTS;
+}
+
+static void handle(struct turn *turn, struct claimed *claimed)
+{
+	size_t i = number_of(claimed->event);
+	event_unref(claimed->event);
+	if (i >= MAX_EVENTS)
+		return;
+	shared->is_handled[i] = true;
+	for (int tries = 0; tries < MAX_TRIES && !shared->is_settled[i]; tries++) {
+		turn->settlement = (struct store_settlement){ .work = { .kind = WORK_SETTLE, .on_done = on_settled },
+													  .delivery = claimed->delivery,
+													  .has_attempt = true };
+		turn->settlement.delivery.state = DELIVERY_DONE;
+		shared->is_settled[i] = submit(turn, &turn->settlement.work) == 0;
+	}
+}
+
+/* As the supervisor does it. How many there were. */
+static size_t handle_all(struct bench *bench)
+{
+	struct turn turn = { .bench = bench };
+	int r = -EIO;
+	for (int tries = 0; tries < MAX_TRIES && r < 0; tries++) {
+		turn.claim = (struct store_claim){ .work = { .kind = WORK_CLAIM, .on_done = on_claimed },
+										   .handler = SPAN("a"),
+										   .now_ms = clock_wall_ms(),
+										   .max = ARRAY_LENGTH(turn.claimed),
+										   .max_bytes = SIZE_MAX,
+										   .claimed = turn.claimed };
+		r = submit(&turn, &turn.claim.work);
+	}
+	for (size_t i = 0; i < turn.claim.n; i++)
+		handle(&turn, &turn.claimed[i]);
+	return turn.claim.n;
 }
 
 static bool is_retained(struct bench *bench, const struct life *life)
@@ -252,8 +351,11 @@ static void live(struct bench *bench, const struct life *life)
 	(void)snprintf(ours, sizeof ours, "%s", bench->path);
 	if (try_open(bench) < 0)
 		return;
-	for (size_t i = 0; i < MAX_EVENTS; i++)
-		send_until_acknowledged(bench, i, life->body_bytes);
+	for (size_t i = 0; i < MAX_EVENTS; i++) {
+		send_until_acknowledged(bench, i, life);
+		if (life->has_handler)
+			(void)handle_all(bench);
+	}
 	/* an error makes upkeep wait for some seconds: nobody waits with it */
 	if (plan.fault != FAULT_ERROR && plan.fault != FAULT_ERRORS)
 		(void)WAIT_UNTIL(is_retained(bench, life));
@@ -287,6 +389,24 @@ static bool is_in_order(const struct answer *answer)
 	return true;
 }
 
+/* Whatever is in the journal, acknowledged or not, has been handled or is handled now; and what was settled is not
+ * handled again. */
+static bool has_paid(struct bench *bench, const struct answer *answer)
+{
+	bool was_handled[MAX_EVENTS], was_settled[MAX_EVENTS], is = true;
+	memcpy(was_handled, shared->is_handled, sizeof was_handled);
+	memcpy(was_settled, shared->is_settled, sizeof was_settled);
+	memset(shared->is_handled, 0, sizeof shared->is_handled);
+	while (handle_all(bench)) {
+	}
+	for (size_t i = 0; i < answer->n; i++) {
+		size_t k = number_of(answer->events[i]);
+		if (k < MAX_EVENTS)
+			is = is && (was_handled[k] || shared->is_handled[k]) && !(was_settled[k] && shared->is_handled[k]);
+	}
+	return is;
+}
+
 /* Whether the journal is as it must be after this life. */
 static bool check(struct bench *bench, const struct life *life)
 {
@@ -305,6 +425,7 @@ static bool check(struct bench *bench, const struct life *life)
 	is = is && answer.error == 0 && answer.n_damaged == 0 && is_in_order(&answer) && answer.n >= n;
 	is = is && (life->retention_age_ms ? n_old <= life->n_old : n_old == life->n_old);
 	is = is && append_id(bench, "another").status == COMMIT_STORED;
+	is = is && (!life->has_handler || has_paid(bench, &answer));
 	close_store(bench);
 	return is;
 }
@@ -378,10 +499,9 @@ static size_t try_all(struct bench *bench, const struct life *life, struct span 
 }
 
 static const struct life lives[] = {
-	{ "a new journal", 0, 0, 100, 1 },
-	{ "one that goes on", 20, 0, 100, 1 },
-	{ "retention", 300, OLD_MS / 2, 100, 1 },
-	{ "a checkpoint", 20, 0, 1200000, 127 },
+	{ "a new journal", 0, 0, 100, 1, false },        { "one that goes on", 20, 0, 100, 1, false },
+	{ "retention", 300, OLD_MS / 2, 100, 1, false }, { "a checkpoint", 20, 0, 1200000, 127, false },
+	{ "deliveries", 20, 0, 100, 1, true },
 };
 
 static void suffer(struct plan what)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "handlers/notice.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/routes.h"
+
+#include <errno.h>
+
+/* No source of the configuration, so that no callback is compared with a notice. */
+#define NOTICE_SOURCE SPAN("belfry")
+
+struct notice {
+	struct append append; /* first: supervisor_end_notice() */
+	struct owed owed[];
+};
+
+static void notice_destroy(struct notice *notice)
+{
+	event_unref(notice->append.event);
+	free(notice);
+}
+
+void supervisor_end_notice(struct append *append, int error)
+{
+	if (error < 0)
+		log_error_limited("handlers are not told of a dead letter or a pause: it could not be written",
+						  LOG_ERRNO(error));
+	notice_destroy(CONTAINER_OF(append, struct notice, append));
+}
+
+static size_t count_targets(const struct config *config, const char *type, const struct handler *about)
+{
+	struct route_walk walk;
+	struct route route;
+	size_t n = 0;
+	routes_begin_own(&walk, config->routes, type);
+	while (routes_next(&walk, &route))
+		n += route.handler != about->index;
+	return n;
+}
+
+/* For all handlers of this type but the one that it is about. */
+static struct notice *make(struct handler *about, const char *type)
+{
+	const struct config *config = about->supervisor->config;
+	size_t n = count_targets(config, type, about);
+	struct notice *notice = n ? calloc(1, sizeof *notice + n * sizeof notice->owed[0]) : NULL;
+	struct route_walk walk;
+	struct route route;
+	if (!notice)
+		return NULL;
+	notice->append.owed = notice->owed;
+	routes_begin_own(&walk, config->routes, type);
+	while (routes_next(&walk, &route) && notice->append.n_owed < n)
+		if (route.handler != about->index)
+			notice->owed[notice->append.n_owed++] =
+				(struct owed){ .handler = span_text(config->handlers[route.handler].name), .number = route.handler };
+	return notice;
+}
+
+static void submit(struct handler *about, struct notice *notice, const struct event *model)
+{
+	struct supervisor *supervisor = about->supervisor;
+	int r = event_create(model, &notice->append.event);
+	if (r == 0)
+		r = store_append(supervisor->store, &notice->append);
+	if (r < 0)
+		supervisor_end_notice(&notice->append, r);
+	else
+		supervisor->has_submitted = true;
+}
+
+static void add_text(struct buffer *body, const char *key, struct span text)
+{
+	buffer_add_printf(body, ",\"%s\":", key);
+	buffer_add_json(body, text);
+}
+
+/* {"belfry":{"type":...,"handler":... */
+static void begin_body(struct buffer *body, const char *type, const struct handler *about)
+{
+	buffer_add_printf(body, "{\"belfry\":{\"type\":\"%s\"", type);
+	add_text(body, "handler", span_text(about->config->name));
+}
+
+void notice_dead_letter(const struct job *job, const struct delivery *delivery, struct span reason)
+{
+	const struct event *event = job->event;
+	struct notice *notice = event->kind == EVENT_NOTICE ? NULL : make(job->handler, ROUTES_DEAD_LETTER);
+	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
+	const struct interaction interaction = { SPAN(ROUTES_DEAD_LETTER), span_text(job->handler->config->name) };
+	if (!notice)
+		return;
+	begin_body(&body, ROUTES_DEAD_LETTER, job->handler);
+	buffer_add_printf(&body, ",\"position\":\"%s-%llu\"", store_epoch(job->handler->supervisor->store),
+					  (unsigned long long)delivery->sequence);
+	add_text(&body, "source", event->source);
+	if (event->kind == EVENT_CALLBACK) {
+		add_text(&body, "interaction", event->interactions[delivery->interaction].type);
+		add_text(&body, "subtype", event->interactions[delivery->interaction].subtype);
+	}
+	buffer_add_printf(&body, ",\"attempts\":%lld", (long long)schedule_attempt_number(&job->delivery));
+	add_text(&body, "reason", reason);
+	buffer_add_text(&body, event->kind == EVENT_CALLBACK ? "},\"callback\":" : "}");
+	if (event->kind == EVENT_CALLBACK)
+		buffer_add(&body, event->body);
+	buffer_add_char(&body, '}');
+	if (body.failed) {
+		supervisor_end_notice(&notice->append, -ENOMEM);
+		return;
+	}
+	submit(job->handler, notice,
+		   &(struct event){ .kind = EVENT_NOTICE,
+							.received_ms = clock_wall_ms(),
+							.source = NOTICE_SOURCE,
+							.event_id = event->event_id,
+							.body = buffer_span(&body),
+							.interactions = &interaction,
+							.n_interactions = 1,
+							.tags = event->tags,
+							.n_tags = event->n_tags });
+}
+
+void notice_breaker(struct handler *handler)
+{
+	struct notice *notice = make(handler, ROUTES_BREAKER);
+	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
+	const struct interaction interaction = { SPAN(ROUTES_BREAKER), span_text(handler->config->name) };
+	if (!notice)
+		return;
+	begin_body(&body, ROUTES_BREAKER, handler);
+	buffer_add_printf(&body, ",\"failures\":%llu,\"pause_ms\":%lld}}", (unsigned long long)handler->breaker.n_failures,
+					  (long long)handler->config->breaker.pause_ms);
+	if (body.failed) {
+		supervisor_end_notice(&notice->append, -ENOMEM);
+		return;
+	}
+	submit(handler, notice,
+		   &(struct event){ .kind = EVENT_NOTICE,
+							.received_ms = clock_wall_ms(),
+							.source = NOTICE_SOURCE,
+							.body = buffer_span(&body),
+							.interactions = &interaction,
+							.n_interactions = 1 });
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor: claims what is due, gives it to processes, one delivery at a time each, and writes down what became
+ * of it.
+ *
+ * One thread with a loop of its own. The store tells it by notes in its inbox what was claimed and settled; on a commit
+ * it is told for which handlers something new is owed. Processes start at the first delivery that is due and stop when
+ * they had nothing to do for a while, so that a handler at rest costs nothing but its entry here. Nothing is kept here
+ * that the journal does not know: whenever the gateway ends, everything is found again.
+ *
+ * How many deliveries a handler holds in advance follows from how long it takes for one: as many as it handles while
+ * the journal writes down a batch.
+ */
+#ifndef HANDLERS_SUPERVISOR_H
+#define HANDLERS_SUPERVISOR_H
+
+#include "config/config.h"
+#include "store/store.h"
+
+struct supervisor;
+
+/* Both must outlive it. 0 or -errno. */
+int supervisor_create(const struct config *config, struct store *store, struct supervisor **ret_supervisor) MUST_USE;
+/* Starts the thread. 0 or -errno. */
+int supervisor_start(struct supervisor *supervisor) MUST_USE;
+
+/* Something new is owed to this handler (its place in the configuration), or to all. Behind the last of those that came
+ * together, supervisor_wake(). Any thread. */
+void supervisor_note_owed(struct supervisor *supervisor, size_t handler);
+void supervisor_note_all(struct supervisor *supervisor);
+void supervisor_wake(struct supervisor *supervisor);
+
+/* An append of an event of kind EVENT_NOTICE is the supervisor's, and is over: 0, or the error. Any thread. */
+void supervisor_end_notice(struct append *append, int error);
+
+/* Nothing more is begun; what waits in its hands is given back. Any thread. */
+void supervisor_drain(struct supervisor *supervisor);
+/* After supervisor_drain(): whether nothing is in its hands any more. Any thread. */
+bool supervisor_is_idle(struct supervisor *supervisor);
+/* Ends all processes, gives back what they were at, and ends the thread. The store must be open. */
+void supervisor_stop(struct supervisor *supervisor);
+/* After supervisor_stop(), and after the store is closed. NULL is fine. */
+void supervisor_destroy(struct supervisor *supervisor);
+
+/* What operators ask about one handler. Any thread. */
+struct supervisor_counts {
+	uint64_t n_done, n_retried, n_dead, n_crashed, n_processes, n_in_hand;
+	bool is_paused; /* by its circuit breaker */
+};
+void supervisor_get_counts(const struct supervisor *supervisor, size_t handler, struct supervisor_counts *ret_counts);
+
+#endif

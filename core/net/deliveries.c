@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/deliveries.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/access.h"
+#include "store/deliveries.h"
+
+#include <errno.h>
+
+#define DEFAULT_LIMIT 100
+#define MAX_LIMIT 1000
+/* Owed again in one transaction. */
+#define REPLAYS_A_STEP 256
+
+static const char *const states[] = {
+	[DELIVERY_DUE] = "due", [DELIVERY_CLAIMED] = "claimed", [DELIVERY_DONE] = "done", [DELIVERY_DEAD] = "dead"
+};
+static const char *const outcomes[] = {
+	[ATTEMPT_DONE] = "done", [ATTEMPT_RETRY] = "retry", [ATTEMPT_REJECT] = "reject", [ATTEMPT_FAILED] = "failed"
+};
+
+/* What the query asks for. */
+struct wish {
+	struct buffer handler;
+	int states;
+	uint64_t position, before; /* 0: not said */
+	uint64_t limit;
+	bool is_dead;
+};
+
+struct deliveries_exchange {
+	struct exchange exchange; /* first */
+	struct wish wish;
+	struct store_deliveries question;
+	struct store_replay replay;
+	struct note note;
+	int error;
+	struct buffer json;
+	uint64_t n_replayed;
+	int64_t now_ms; /* when the replay was asked for */
+};
+
+static struct deliveries_exchange *of(struct exchange *exchange)
+{
+	return CONTAINER_OF(exchange, struct deliveries_exchange, exchange);
+}
+
+/* --- the query ---------------------------------------------------------------------------------------------------- */
+
+static bool read_state(struct span word, int *states_)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(states); i++)
+		if (span_equal(word, span_text(states[i]))) {
+			*states_ |= 1 << i;
+			return true;
+		}
+	return false;
+}
+
+static bool read_position(const struct gateway *gateway, struct span text, uint64_t *ret_sequence)
+{
+	struct position position;
+	if (!position_parse(text, &position) || strcmp(position.epoch, store_epoch(gateway->store)) != 0)
+		return false;
+	*ret_sequence = position.sequence;
+	return position.sequence > 0;
+}
+
+static bool read_handler(const struct config *config, struct span value, struct buffer *handler)
+{
+	buffer_add(handler, value);
+	return config_handler_by_name(config, value);
+}
+
+/* NULL, or what is wrong. */
+static const char *read_pair(const struct gateway *gateway, struct span name, struct span value, struct wish *wish)
+{
+	if (span_equal(name, SPAN("handler")))
+		return read_handler(gateway->config, value, &wish->handler) ? NULL : "there is no such handler";
+	if (span_equal(name, SPAN("state")))
+		return read_state(value, &wish->states) ? NULL : "\"state\" is due, claimed, done or dead";
+	if (span_equal(name, SPAN("position")))
+		return read_position(gateway, value, &wish->position) ? NULL : "\"position\" is none of this journal";
+	if (span_equal(name, SPAN("before")))
+		return read_position(gateway, value, &wish->before) ? NULL : "\"before\" is none of this journal";
+	if (span_equal(name, SPAN("limit")))
+		return span_to_u64(value, MAX_LIMIT, &wish->limit) && wish->limit ? NULL
+																		  : "\"limit\" is a number from 1 to 1000";
+	wish->is_dead = wish->is_dead || span_equal(name, SPAN("dead"));
+	return span_equal(name, SPAN("dead")) ? NULL : "there is a word in the query that means nothing here";
+}
+
+static const char *read_wish(const struct gateway *gateway, struct span query, struct wish *wish)
+{
+	struct span name, value;
+	const char *complaint = NULL;
+	wish->limit = DEFAULT_LIMIT;
+	while (!complaint && http_query_next(&query, &name, &value))
+		complaint = read_pair(gateway, name, value, wish);
+	return complaint;
+}
+
+/* Whoever comes from a page is sent away: nobody's browser is to be made an administrator's hand. */
+static void begin(struct exchange *exchange, const struct http_request *request)
+{
+	const struct gateway *gateway = exchange->reactor->gateway;
+	if (http_field(request, "origin").data || !access_is_plain_host(request)) {
+		connection_refuse(exchange->connection, 403, "forbidden", "this is not for pages", NULL);
+		return;
+	}
+	const char *complaint = read_wish(gateway, request->query, &of(exchange)->wish);
+	if (complaint)
+		connection_refuse(exchange->connection, 400, "malformed", complaint, NULL);
+}
+
+/* --- answering ---------------------------------------------------------------------------------------------------- */
+
+static void on_answer(struct reactor *reactor, struct note *note)
+{
+	struct deliveries_exchange *deliveries = CONTAINER_OF(note, struct deliveries_exchange, note);
+	struct exchange *exchange = &deliveries->exchange;
+	(void)reactor;
+	exchange->is_held = false;
+	if (!exchange->connection)
+		exchange_free(exchange);
+	else if (deliveries->error || deliveries->json.failed)
+		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be used now",
+						  "Retry-After: 5\r\n");
+	else
+		connection_answer(exchange->connection, &(struct answer){ .status = 200,
+																  .content_type = "application/json",
+																  .body = buffer_span(&deliveries->json),
+																  .headers = "Cache-Control: no-store\r\n" });
+}
+
+static void post(struct deliveries_exchange *deliveries, int error)
+{
+	deliveries->error = error;
+	deliveries->note.run = on_answer;
+	reactor_post(deliveries->exchange.reactor, &deliveries->note);
+}
+
+static void hold(struct exchange *exchange)
+{
+	exchange->is_held = true;
+	connection_set_deadline(exchange->connection, exchange->reactor->gateway->config->limits.write_timeout_ms);
+}
+
+static void refuse_closing(struct exchange *exchange)
+{
+	exchange->is_held = false;
+	connection_refuse(exchange->connection, 503, "unavailable", "the gateway is stopping", NULL);
+}
+
+static void release(struct exchange *exchange)
+{
+	buffer_finish(&of(exchange)->wish.handler);
+	buffer_finish(&of(exchange)->json);
+}
+
+/* --- the list ----------------------------------------------------------------------------------------------------- */
+
+static void add_key(struct buffer *json, const char *key, struct span text)
+{
+	buffer_add_printf(json, ",\"%s\":", key);
+	buffer_add_json(json, text);
+}
+
+static void add_time(struct buffer *json, const char *key, int64_t ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+	clock_format(ms, text);
+	buffer_add_printf(json, ",\"%s\":\"%s\"", key, text);
+}
+
+static void add_attempt(struct buffer *json, const struct attempt *attempt)
+{
+	buffer_add_printf(json, ",\"last\":{\"outcome\":\"%s\",\"duration_ms\":%lld", outcomes[attempt->outcome],
+					  (long long)attempt->duration_ms);
+	add_time(json, "started_at", attempt->started_ms);
+	add_key(json, "reason", attempt->reason);
+	buffer_add_char(json, '}');
+}
+
+static void add_event(struct buffer *json, const struct delivery_row *row)
+{
+	const struct event *event = row->event;
+	add_key(json, "source", event->source);
+	add_key(json, "event_id", event->event_id);
+	if ((uint64_t)row->delivery.interaction >= event->n_interactions)
+		return;
+	add_key(json, "interaction", event->interactions[row->delivery.interaction].type);
+	add_key(json, "subtype", event->interactions[row->delivery.interaction].subtype);
+}
+
+static void add_row(struct buffer *json, const char *epoch, const struct delivery_row *row)
+{
+	const struct delivery *delivery = &row->delivery;
+	buffer_add_printf(json, "{\"position\":\"%s-%llu\",\"index\":%lld", epoch, (unsigned long long)delivery->sequence,
+					  (long long)delivery->interaction);
+	add_key(json, "handler", delivery->handler);
+	add_key(json, "state", row->is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
+	buffer_add_printf(json, ",\"attempts\":%lld", (long long)delivery->n_attempts);
+	add_time(json, "owed_since", delivery->owed_ms);
+	if (delivery->state == DELIVERY_DUE && delivery->due_ms != DELIVERY_BEHIND_MS)
+		add_time(json, "due_at", delivery->due_ms);
+	if (row->event)
+		add_event(json, row);
+	if (row->last)
+		add_attempt(json, row->last);
+	buffer_add_char(json, '}');
+}
+
+static void on_page(struct store_deliveries *question, const struct delivery_row *rows, size_t n, int error)
+{
+	struct deliveries_exchange *deliveries = CONTAINER_OF(question, struct deliveries_exchange, question);
+	struct buffer *json = &deliveries->json;
+	const char *epoch = store_epoch(deliveries->exchange.reactor->gateway->store);
+	buffer_add_text(json, "{\"deliveries\":[");
+	for (size_t i = 0; i < n; i++) {
+		buffer_add_text(json, i ? ",\n" : "");
+		add_row(json, epoch, &rows[i]);
+	}
+	buffer_add_char(json, ']');
+	if (n >= question->max)
+		buffer_add_printf(json, ",\"before\":\"%s-%llu\"", epoch, (unsigned long long)rows[n - 1].delivery.sequence);
+	buffer_add_text(json, "}\n");
+	post(deliveries, error);
+}
+
+static void finish_list(struct exchange *exchange, struct span body)
+{
+	struct deliveries_exchange *deliveries = of(exchange);
+	const struct wish *wish = &deliveries->wish;
+	(void)body;
+	hold(exchange);
+	deliveries->question = (struct store_deliveries){ .handler = buffer_span(&wish->handler),
+													  .states = wish->states,
+													  .before = wish->before ? wish->before : INT64_MAX,
+													  .only = wish->position,
+													  .max = (size_t)wish->limit,
+													  .on_page = on_page };
+	if (store_ask_deliveries(exchange->reactor->gateway->store, &deliveries->question) < 0)
+		refuse_closing(exchange);
+}
+
+const struct endpoint deliveries_endpoint = {
+	.methods = "GET, HEAD",
+	.exchange_size = sizeof(struct deliveries_exchange),
+	.begin = begin,
+	.finish = finish_list,
+	.release = release,
+};
+
+/* --- replaying ---------------------------------------------------------------------------------------------------- */
+
+static void on_replayed_note(struct reactor *reactor, struct note *note);
+
+/* On the writer's thread, which must not be asked for more from here. */
+static void on_replayed(struct store_work *work)
+{
+	struct deliveries_exchange *deliveries = CONTAINER_OF(work, struct deliveries_exchange, replay.work);
+	deliveries->note.run = on_replayed_note;
+	reactor_post(deliveries->exchange.reactor, &deliveries->note);
+}
+
+static int submit(struct deliveries_exchange *deliveries)
+{
+	struct store *store = deliveries->exchange.reactor->gateway->store;
+	deliveries->replay = (struct store_replay){ .work = { .kind = WORK_REPLAY, .on_done = on_replayed },
+												.sequence = deliveries->wish.position,
+												.handler = buffer_span(&deliveries->wish.handler),
+												.now_ms = deliveries->now_ms,
+												.max = REPLAYS_A_STEP };
+	int r = store_submit(store, &deliveries->replay.work);
+	if (r == 0)
+		store_wake(store);
+	return r;
+}
+
+static void conclude_replay(struct deliveries_exchange *deliveries, int error)
+{
+	const struct gateway *gateway = deliveries->exchange.reactor->gateway;
+	if (deliveries->n_replayed) {
+		log_info("deliveries are owed again", LOG_NUMBER("deliveries", deliveries->n_replayed));
+		if (gateway->supervisor) {
+			supervisor_note_all(gateway->supervisor);
+			supervisor_wake(gateway->supervisor);
+		}
+	}
+	deliveries->error = error;
+	buffer_add_printf(&deliveries->json, "{\"replayed\":%llu}\n", (unsigned long long)deliveries->n_replayed);
+	on_answer(deliveries->exchange.reactor, &deliveries->note);
+}
+
+/* There may be more; but what dies of it again meanwhile is not replayed again. */
+static void on_replayed_note(struct reactor *reactor, struct note *note)
+{
+	struct deliveries_exchange *deliveries = CONTAINER_OF(note, struct deliveries_exchange, note);
+	int error = deliveries->replay.work.error;
+	(void)reactor;
+	bool goes_on = error == 0 && deliveries->replay.n == REPLAYS_A_STEP;
+	deliveries->n_replayed += error ? 0 : deliveries->replay.n;
+	if (goes_on)
+		error = submit(deliveries);
+	if (!goes_on || error < 0)
+		conclude_replay(deliveries, error);
+}
+
+static void finish_replay(struct exchange *exchange, struct span body)
+{
+	struct deliveries_exchange *deliveries = of(exchange);
+	(void)body;
+	if (!deliveries->wish.position == !deliveries->wish.is_dead) {
+		connection_refuse(exchange->connection, 400, "malformed", "either \"position\" or \"dead\" says what to replay",
+						  NULL);
+		return;
+	}
+	hold(exchange);
+	deliveries->now_ms = clock_wall_ms();
+	if (submit(deliveries) < 0)
+		refuse_closing(exchange);
+}
+
+const struct endpoint replay_endpoint = {
+	.methods = "POST",
+	.exchange_size = sizeof(struct deliveries_exchange),
+	.begin = begin,
+	.finish = finish_replay,
+	.release = release,
+};
