@@ -15,10 +15,12 @@ import os
 import pathlib
 import re
 import secrets
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build-bench"))
 SECRET = "CRN_bench-" + secrets.token_hex(20)
@@ -31,8 +33,9 @@ def pinned(core, *command):
 
 
 class Server:
-    def __init__(self, process, port, sender_port=None, token=""):
+    def __init__(self, process, port, sender_port=None, token="", journal=None):
         self.process, self.port, self.sender_port, self.token = process, port, sender_port or port, token
+        self.journal = journal
 
     def load(self, **parameters):
         """Runs the load against it; what it measured."""
@@ -60,9 +63,23 @@ def scratch():
         yield pathlib.Path(folder)
 
 
+def trivial_handler(folder):
+    """A handler that does nothing, for every callback."""
+    plugin = folder / "trivial.so"
+    here = pathlib.Path(__file__).resolve().parent
+    subprocess.run(["cc", "-O2", "-fPIC", "-shared", f"-I{here.parent.parent / 'include'}", "-o", plugin, here / "trivial.c"],
+                   check=True)
+    return {
+        "plugins": {"program": str((BUILD / "core/host/belfry-handler").resolve())},
+        "handlers": {"trivial": {"plugin": str(plugin), "workers": 4}},
+        "interactions": {"*": ["trivial"]},
+    }
+
+
 @contextlib.contextmanager
-def belfry(tls=False):
-    """The daemon with signatures, journal, tokens and filters all on."""
+def belfry(tls=False, with_handler=False):
+    """The daemon with signatures, journal, tokens and filters all on. One with a handler may use all cores, as its
+    processes do."""
     with scratch() as folder:
         for name, content in (("secret", SECRET), ("token", secrets.token_hex(32))):
             (folder / name).touch(mode=0o600)
@@ -77,10 +94,12 @@ def belfry(tls=False):
             "subscribers": {"tokens": {"keys": [{"file": str(folder / "token")}]}},
             "journal": {"sqlite": {"path": str(folder / "journal.db")}},
             "limits": {"connections": 16000, "connections_per_address": 16000, "pending": 16000},
+            **(trivial_handler(folder) if with_handler else {}),
         }))
         token = subprocess.run([BUILD / "core/cli/belfry", "--config", config, "token", "--expires", "1h"],
                                stdout=subprocess.PIPE, check=True).stdout.decode().strip()
-        process = subprocess.Popen(pinned(0, BUILD / "core/belfryd", "--config", config), stderr=subprocess.PIPE)
+        command = [BUILD / "core/belfryd", "--config", config]
+        process = subprocess.Popen(command if with_handler else pinned(0, *command), stderr=subprocess.PIPE)
         said = b""
         while b" ready" not in said:
             line = process.stderr.readline()
@@ -90,7 +109,7 @@ def belfry(tls=False):
         reader = subprocess.Popen(pinned(-1, "cat"), stdin=process.stderr, stdout=subprocess.DEVNULL)
         ports = [int(port) for port in re.findall(rb"listening address=\"?127\.0\.0\.1:(\d+)", said)]
         try:
-            yield Server(process, ports[-1], ports[0], token)
+            yield Server(process, ports[-1], ports[0], token, folder / "journal.db")
         finally:
             process.terminate()
             process.wait(60)
@@ -184,6 +203,27 @@ def fan_out(subscribers, in_flight, mode, ratio, tls=False):
                (lambda: yardstick(mode, tls), {}), ratio=ratio, tls=tls)
 
 
+class DeliveryRow:
+    """What one handler gets through, claimed and settled durably, while callbacks come in."""
+
+    title = "deliveries through one trivial handler with 4 workers, while callbacks come in"
+
+    def measure(self, scale):
+        with belfry(with_handler=True) as server:
+            server.load(**scale({"subscribers": 0, "in_flight": 64}))
+            with contextlib.closing(sqlite3.connect(f"file:{server.journal}?mode=ro", uri=True, timeout=60)) as journal:
+                while journal.execute("SELECT 1 FROM deliveries WHERE state < 2 LIMIT 1").fetchone():
+                    time.sleep(0.05)
+                n, first_ms, last_ms = journal.execute(
+                    "SELECT count(*), min(started_ms), max(started_ms + duration_ms) FROM attempts").fetchone()
+                assert n == journal.execute("SELECT count(*) FROM events").fetchone()[0], "each is handled, once"
+        return n / max(last_ms - first_ms, 1) * 1e3
+
+    def verdict(self, rates):
+        rate = statistics.median(rates)
+        return f"{rate:,.0f} a second | – | – | ≥ 5,000 a second", rate >= 5000
+
+
 ROWS = {
     "fanout-1000": fan_out(1000, 1, "send", 1.10),
     "fanout-10000": fan_out(10000, 1, "send", 1.15),
@@ -205,6 +245,7 @@ ROWS = {
     "last-write": Row("received by the last of 1,000, 50 a second, p99; yardstick: bare send() loop, without a sync",
                       delivery_p99_ms, "ms", {"subscribers": 1000, "in_flight": 64, "rate": 50},
                       (lambda: yardstick("send"), {}), plus=5),
+    "deliveries": DeliveryRow(),
     "fanout-tls": fan_out(1000, 1, "send", 1.2, tls=True),
     "memory-tls": Row("idle subscriber with TLS, of 1,000", memory_kib, "KiB",
                       {"subscribers": 1000, "in_flight": 0, "seconds": 0, "warm_up": 0}, most=64, tls=True),
