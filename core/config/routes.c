@@ -258,7 +258,7 @@ static bool next_target(struct route_walk *walk, size_t *ret_handler)
 void routes_begin(struct route_walk *walk, const struct routes *routes, const struct event *event)
 {
 	if (event->kind == EVENT_MALFORMED) {
-		routes_begin_own(walk, routes, ROUTES_DEAD_LETTER);
+		routes_begin_own(walk, routes, ROUTES_DEAD_LETTER, event->malformed);
 		return;
 	}
 	*walk = (struct route_walk){ .routes = routes,
@@ -266,10 +266,10 @@ void routes_begin(struct route_walk *walk, const struct routes *routes, const st
 								 .n_interactions = routes->n_lists ? event->n_interactions : 0 };
 }
 
-void routes_begin_own(struct route_walk *walk, const struct routes *routes, const char *type)
+void routes_begin_own(struct route_walk *walk, const struct routes *routes, const char *type, struct span subtype)
 {
 	*walk = (struct route_walk){
-		.routes = routes, .n_interactions = routes->n_lists ? 1 : 0, .own = { .type = span_text(type) }, .is_own = true
+		.routes = routes, .n_interactions = routes->n_lists ? 1 : 0, .own = { span_text(type), subtype }, .is_own = true
 	};
 	walk->interactions = &walk->own;
 }

@@ -9,7 +9,8 @@
  *
  * Patterns that begin with "belfry_" are for Belfry's own types, "belfry_dead_letter" and "belfry_breaker", and no
  * other pattern is: neither does "*" match these, nor can a callback get at their handlers by calling itself so. A
- * malformed event has no interactions; it goes to the handlers of "belfry_dead_letter".
+ * malformed event has no interactions; it goes to the handlers of "belfry_dead_letter", with the reason as its
+ * subtype.
  *
  * Types that are patterns themselves cost one look-up in a hash table, others one for each length of a pattern with a
  * star. Without interactions in the configuration an event costs one comparison.
@@ -60,8 +61,8 @@ struct route_walk {
  * The event must live as long as the walk, which does not move.
  */
 void routes_begin(struct route_walk *walk, const struct routes *routes, const struct event *event);
-/* The same for one of Belfry's own types. */
-void routes_begin_own(struct route_walk *walk, const struct routes *routes, const char *type);
+/* The same for one of Belfry's own types; its subtype is the handler that it is about. */
+void routes_begin_own(struct route_walk *walk, const struct routes *routes, const char *type, struct span subtype);
 /* False at the end. */
 bool routes_next(struct route_walk *walk, struct route *ret_route);
 

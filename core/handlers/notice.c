@@ -34,7 +34,7 @@ static size_t count_targets(const struct config *config, const char *type, const
 	struct route_walk walk;
 	struct route route;
 	size_t n = 0;
-	routes_begin_own(&walk, config->routes, type);
+	routes_begin_own(&walk, config->routes, type, span_text(about->config->name));
 	while (routes_next(&walk, &route))
 		n += route.handler != about->index;
 	return n;
@@ -51,7 +51,7 @@ static struct notice *make(struct handler *about, const char *type)
 	if (!notice)
 		return NULL;
 	notice->append.owed = notice->owed;
-	routes_begin_own(&walk, config->routes, type);
+	routes_begin_own(&walk, config->routes, type, span_text(about->config->name));
 	while (routes_next(&walk, &route) && notice->append.n_owed < n)
 		if (route.handler != about->index)
 			notice->owed[notice->append.n_owed++] =

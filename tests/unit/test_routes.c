@@ -75,11 +75,16 @@ static void expect_type(const struct routes *routes, const char *type, const cha
 	expect_event(routes, &interaction, 1, expected);
 }
 
-static void expect_own(const struct routes *routes, const char *type, const char *expected)
+static void expect_own_about(const struct routes *routes, const char *type, const char *handler, const char *expected)
 {
 	struct route_walk walk;
-	routes_begin_own(&walk, routes, type);
+	routes_begin_own(&walk, routes, type, span_text(handler));
 	expect_walk(&walk, expected);
+}
+
+static void expect_own(const struct routes *routes, const char *type, const char *expected)
+{
+	expect_own_about(routes, type, "", expected);
 }
 
 static void test_patterns(void)
@@ -155,6 +160,7 @@ static void test_own(void)
 		{ "b*", { { 2, { 0 } } } },
 		{ "belfry_dead_letter", { { 3, { 0 } }, { 4, { 0 } } } },
 		{ "belfry_*", { { 4, { 0 } }, { 5, { 0 } } } },
+		{ "belfry_breaker", { { 6, { "slack" } } } },
 	};
 	struct built built;
 	build(written, ARRAY_LENGTH(written), &built);
@@ -164,6 +170,8 @@ static void test_own(void)
 	expect_walk(&walk, "0:3 0:4 0:5");
 	expect_own(built.routes, "belfry_dead_letter", "0:3 0:4 0:5");
 	expect_own(built.routes, "belfry_breaker", "0:4 0:5");
+	expect_own_about(built.routes, "belfry_breaker", "slack", "0:4 0:5 0:6");
+	expect_own_about(built.routes, "belfry_breaker", "email", "0:4 0:5");
 	/* a callback that calls itself so does not get at these handlers */
 	expect_type(built.routes, "belfry_dead_letter", "", "0:1 0:2");
 	expect_type(built.routes, "belfry_other", "", "0:1 0:2");
