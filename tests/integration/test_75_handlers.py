@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a configuration says of handlers: read, checked against the plugins themselves, told to their processes; and which
-interactions lead to which handlers."""
+"""What a configuration says of handlers: read, checked against the plugins themselves, told to their processes; and
+which interactions lead to which handlers."""
 
 import functools
 import json
@@ -13,8 +13,9 @@ import struct
 import pytest
 
 import plugins
-from gateway import EX_CONFIG, Gateway, callback
+from gateway import EX_CONFIG, SECRET, TAG_KEY, TOKEN_SECRET, Gateway, belfryd_path, callback
 from handling import is_settled, obedient, rows, told, wait_until
+from test_70_tls import make_certificate
 
 HOOK = "https://hooks.example.com/services/canary-hook"
 PASSWORD = "canary-password-0123456789"
@@ -100,7 +101,8 @@ def test_what_is_no_plugin_is_refused(fault):
 
 
 def test_a_plugin_that_is_not_there():
-    gateway = configure({"it": {"plugin": "obediant"}, "other": {"plugin": "/nowhere/x.so"}, "third": {"plugin": "email"}})
+    written = {"it": "obediant", "other": "/nowhere/x.so", "third": "email"}
+    gateway = configure({name: {"plugin": plugin} for name, plugin in written.items()})
     told = check(gateway)
     folder = gateway.folder / "plugins"
     assert told == [
@@ -262,6 +264,55 @@ def test_a_thousand_handlers_describe_their_plugin_once():
     assert (gateway.folder / "runs").read_text().split() == ["--describe", "--check"]
 
 
+def resident_bytes(gateway):
+    with gateway:
+        pages = pathlib.Path(f"/proc/{gateway.process.pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.only_release
+def test_a_thousand_idle_handlers_cost_little():
+    """8 MiB together; no process runs for them."""
+    handlers = {f"h{i}": {"plugin": "obedient", "when": ".event.summary"} for i in range(1000)}
+    with_them = resident_bytes(configure(handlers, {"conferencing_failing": list(handlers)}))
+    assert with_them - resident_bytes(configure({})) < 8 << 20
+
+
+# The sample
+
+
+def uncommented(text):
+    """All options that the sample shows, switched on."""
+    return re.sub(r"^( *)#(?=[a-z-])", r"\1", text, flags=re.MULTILINE)
+
+
+def test_the_sample_is_right_for_the_plugins_that_it_names():
+    sample = (plugins.ROOT / "etc" / "belfry.yaml").read_text(encoding="utf-8")
+    gateway = configure({})
+    for name in ("secrets", "tls"):
+        (gateway.folder / name).mkdir(mode=0o700)
+    for name, content in (("cronofy", SECRET), ("tags", TAG_KEY), ("slack-url", HOOK)):
+        gateway.secret_file(f"secrets/{name}", content)
+    gateway.secret_file("jwks.json", TOKEN_SECRET)
+    tls = make_certificate(gateway.folder)
+    built = pathlib.Path(belfryd_path()).resolve().parent.parent / "plugins"
+    shutil.copy(built / "slack" / "slack.so", gateway.folder / "plugins")
+    places = {
+        "/etc/belfry/tls/cert.pem": tls["certificate"],
+        "/etc/belfry/tls/key.pem": tls["key"],
+        "/etc/belfry": str(gateway.folder),
+        "/usr/lib/belfry": str(gateway.folder),
+        "/usr/libexec/belfry/belfry-handler": plugins.handler_path(),
+    }
+    text = uncommented(sample)
+    for place, here in places.items():
+        text = text.replace(place, here)
+    gateway.config_path.write_text(text, encoding="utf-8")
+    gateway.config_path.chmod(0o600)
+    shown = gateway.belfry("check").stdout.decode()
+    assert "1 handler" in shown and "  conferencing_assigned: team-slack\n" in shown, shown
+
+
 # Routes
 
 
@@ -270,7 +321,7 @@ def owed(gateway, *bodies):
     for body in bodies:
         assert gateway.post(body).status == 200
     wait_until(lambda: is_settled(gateway))
-    found = rows(gateway, "SELECT sequence, handler, interaction FROM deliveries ORDER BY sequence, interaction, handler")
+    found = rows(gateway, "SELECT sequence, handler, interaction FROM deliveries ORDER BY 1, 3, 2")
     return [[(handler, n) for sequence, handler, n in found if sequence == i + 1] for i in range(len(bodies))]
 
 
@@ -320,7 +371,8 @@ def test_interactions_lead_to_handlers():
 
 def test_dead_letters_of_some_handlers():
     """The subtype of what is our own is the handler that it is about."""
-    interactions = {"a": ["first"], "b": ["second"], "belfry_dead_letter": [{"handler": "teller", "subtypes": ["second"]}]}
+    teller = {"handler": "teller", "subtypes": ["second"]}
+    interactions = {"a": ["first"], "b": ["second"], "belfry_dead_letter": [teller]}
     with configure({name: {"plugin": "obedient"} for name in ("first", "second", "teller")}, interactions) as gateway:
         for interaction in ("a", "b"):
             gateway.deliver(told("reject", interaction=interaction))
