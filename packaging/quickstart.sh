@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # From a clone on Debian 12 to a gateway that you can watch at work:
 #
-#     packaging/quickstart.sh           installs, builds, starts, shows two callbacks arriving; stays, with a page to watch
-#                                       further ones in a browser, until Ctrl-C
-#     packaging/quickstart.sh --once    the same, then stops; exit status 0 only if both arrived
+#     packaging/quickstart.sh           installs, builds, starts; an event gets its conference in spite of a profile that is
+#                                       missing; stays, with a page to watch further ones in a browser, until Ctrl-C
+#     packaging/quickstart.sh --once    the same, then stops; exit status 0 only if everything arrived
 #
-# Everything is on this machine alone (127.0.0.1, a port that the system picks), with secrets made for this one run, in a
-# folder that is removed at the end. Only the packages (packaging/dependencies) and build/ stay.
+# Everything is on this machine alone (127.0.0.1, ports that the system picks): Cronofy, Slack and the mailbox are
+# simulated (tests/simulator). Secrets are made for this one run, in a folder that is removed at the end. Only the packages
+# (packaging/dependencies) and build/ stay.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly PATIENCE=20 # seconds that the gateway may take for anything
+readonly PATIENCE=20 # seconds that anybody may take for anything
+readonly PUBLIC_URL=https://gateway.example.com
 
 say() { printf '\n==> %s\n' "$*"; }
 fail() { printf '\nquickstart: %s\n' "$*" >&2; exit 1; }
@@ -19,29 +21,18 @@ fail() { printf '\nquickstart: %s\n' "$*" >&2; exit 1; }
 build()
 {
 	say "Building (a minute, the first time)"
+	umask 022 # a plugin that others could change is not run
 	cmake --preset release -DBELFRY_TESTS=OFF >/dev/null
-	cmake --build build --target belfryd belfry -j "$(nproc)"
+	cmake --build build --target belfryd belfry belfry-handler plugin_retry_profile plugin_slack plugin_email \
+		-j "$(nproc)"
 }
 
-# A configuration with nothing in it that is not needed. etc/belfry.yaml explains every option.
-configure()
+make_secrets()
 {
 	umask 077
 	folder=$(mktemp -d "${TMPDIR:-/tmp}/belfry-quickstart.XXXXXX")
-	printf 'CRN_%s' "$(head -c 30 /dev/urandom | base64)" >"$folder/client-secret"
-	cat >"$folder/belfry.yaml" <<-EOF
-		listen:
-		  - address: 127.0.0.1:0             # the system picks the port
-		sources:
-		  cronofy:                           # answers at /callbacks/cronofy
-		    secrets:
-		      - file: $folder/client-secret  # of your Cronofy application; here: made up
-		subscribers:
-		  anonymous: true                    # no tokens: only for trying things out on one machine
-		journal:
-		  sqlite: {path: $folder/journal.db}
-	EOF
-	export BELFRY_CONFIG=$folder/belfry.yaml
+	printf 'CRN_%s' "$(head -c 30 /dev/urandom | base64 -w 0)" >"$folder/client-secret"
+	head -c 30 /dev/urandom | base64 -w 0 >"$folder/tag-key"
 }
 
 # Starts a command whose output can be read line by line from descriptor $1.
@@ -51,8 +42,80 @@ start_reading()
 	shift
 	rm -f "$folder/pipe"
 	mkfifo "$folder/pipe"
-	"$@" >"$folder/pipe" 2>&1 3>&- 4>&- &
+	"$@" >"$folder/pipe" 2>&1 3>&- 4>&- 5>&- 6>&- &
 	eval "exec $descriptor<\"\$folder/pipe\""
+}
+
+# Runs a program that serves until its input ends: with this script.
+tied() { tail --pid=$$ -f /dev/null | "$@"; }
+
+# The value of a text in a line of JSON.
+value_of() { sed -n "s|.*\"$1\": \"\([^\"]*\)\".*|\1|p" <<<"$2"; }
+
+start_world()
+{
+	local line
+	start_reading 5 tied python3 tests/simulator --client-secret-file "$folder/client-secret" \
+		--profile pro_backup=zoom --pace 2
+	read -r -t $PATIENCE -u 5 line || fail "the simulator did not start"
+	cronofy=$(value_of url "$line") calendar=$(value_of calendar_id "$line")
+	value_of access_token "$line" >"$folder/access-token"
+	value_of refresh_token "$line" >"$folder/refresh-token"
+	start_reading 6 tied python3 tests/simulator/people.py
+	read -r -t $PATIENCE -u 6 line || fail "Slack and the mailbox did not start"
+	mail=$(value_of mail "$line")
+	value_of slack "$line" >"$folder/slack-url"
+}
+
+# A configuration with nothing in it that is not needed. etc/belfry.yaml explains every option.
+configure()
+{
+	cat >"$folder/belfry.yaml" <<-EOF
+		listen:
+		  - address: 127.0.0.1:0             # the system picks the port
+		sources:
+		  cronofy:                           # answers at /callbacks/cronofy
+		    public_url: $PUBLIC_URL          # where the provider believes it to be
+		    secrets:
+		      - file: $folder/client-secret  # of your Cronofy application; here: made up
+		    tags: {keys: [{file: $folder/tag-key}]}
+		subscribers:
+		  anonymous: true                    # no tokens: only for trying things out on one machine
+		journal:
+		  sqlite: {path: $folder/journal.db}
+		plugins:                             # here: where they are built
+		  program: $PWD/build/core/host/belfry-handler
+		handlers:
+		  next-profile:
+		    plugin: $PWD/build/plugins/retry_profile/retry_profile.so
+		    allow: [inner]                   # the simulator is on this machine
+		    options:
+		      api_url: $cronofy
+		      profiles: [pro_backup]
+		      accounts: {demo: {file: $folder/refresh-token}}
+		      client_id: client
+		      client_secret: {file: $folder/client-secret}
+		  team-slack:
+		    plugin: $PWD/build/plugins/slack/slack.so
+		    allow: [inner]
+		    options:
+		      webhook_url: {file: $folder/slack-url}
+		      text: "{{ .event.summary }} has its conference"
+		      link: "{{ .event.conferencing.join_url }}"
+		  on-call:
+		    plugin: $PWD/build/plugins/email/email.so
+		    options:
+		      server: $mail
+		      tls: none                      # the mailbox is on this machine
+		      from: belfry@example.com
+		      to: [on-call@example.com]
+		      subject: "No conference for {{ .event.summary }}"
+		      text: "The next profile is tried."
+		interactions:
+		  conferencing_failing: [on-call, next-profile]
+		  conferencing_assigned: [team-slack, next-profile]
+	EOF
+	export BELFRY_CONFIG=$folder/belfry.yaml
 }
 
 start_gateway()
@@ -63,9 +126,11 @@ start_gateway()
 	while read -r -t $PATIENCE -u 3 line; do
 		printf '    gateway: %s\n' "$line"
 		[[ $line =~ listening.*address=\"?(127\.0\.0\.1:[0-9]+) ]] && address=${BASH_REMATCH[1]}
-		[[ $line =~ \ ready ]] && return
+		[[ $line =~ \ ready ]] && break
 	done
-	fail "the gateway did not start"
+	[ -n "${address:-}" ] || fail "the gateway did not start"
+	curl --silent --fail -X PUT "$cronofy/simulator/routes" \
+		--data "{\"origin\": \"$PUBLIC_URL\", \"to\": \"http://$address\"}" || fail "the simulator does not answer"
 }
 
 start_listening()
@@ -77,17 +142,23 @@ start_listening()
 	printf '    %s\n' "$line"
 }
 
-# Sends one of the provider's callbacks and waits until the listener has it.
-send_and_see()
+create_event()
+{
+	say "Your application creates an event at Cronofy, with a conferencing profile that is missing"
+	build/core/cli/belfry upsert --api "$cronofy" --calendar "$calendar" --token-file "$folder/access-token" \
+		--profile pro_removed --tag profile_id=pro_removed --summary 'Board meeting' \
+		--start "$(date -u -d '+1 day' +%FT%TZ)" --end "$(date -u -d '+25 hours' +%FT%TZ)" | sed 's/^/    /'
+}
+
+# see DESCRIPTOR WHO WHAT: shows lines until one has WHAT in it
+see()
 {
 	local line
-	say "Cronofy sends $1"
-	build/core/cli/belfry send "$1" --url "http://$address/callbacks/cronofy" | sed 's/^/    /' || fail "it was refused"
-	while read -r -t $PATIENCE -u 4 line; do
-		printf '    the subscriber sees: %s\n' "$line"
-		[[ $line == *"$1"* ]] && return
+	while read -r -t $PATIENCE -u "$1" line; do
+		printf '    %s: %s\n' "$2" "$line"
+		[[ $line == *"$3"* ]] && return
 	done
-	fail "$1 did not arrive"
+	fail "$3 did not arrive"
 }
 
 stop_gateway()
@@ -110,15 +181,18 @@ tell_what_to_try()
 {
 	cat <<-EOF
 
-		Both arrived. Watch the next ones in a browser:
+		Watch the next callbacks in a browser:
 
 		    http://$address/subscribe
 
-		In another terminal, in this folder, have some sent (and one that is refused):
+		In another terminal, in this folder, have some sent (and one that is refused), or make another event:
 
 		    export BELFRY_CONFIG=$BELFRY_CONFIG
 		    build/core/cli/belfry send mixed_interactions --url http://$address/callbacks/cronofy
 		    build/core/cli/belfry send change --bad-signature --url http://$address/callbacks/cronofy
+		    build/core/cli/belfry upsert --api $cronofy --calendar $calendar \\
+		        --token-file $folder/access-token --profile pro_removed --tag profile_id=pro_removed \\
+		        --summary Lunch --start 2099-01-01T12:00:00Z --end 2099-01-01T13:00:00Z
 
 		Without a browser:
 
@@ -134,20 +208,28 @@ tell_what_to_try()
 main()
 {
 	[ $# = 0 ] || [ "$*" = --once ] || fail "usage: packaging/quickstart.sh [--once]"
-	packaging/install-dependencies.sh build run
+	packaging/install-dependencies.sh build run demo
 	build
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM
+	make_secrets
+	say "Starting Cronofy, Slack and a mailbox, simulated"
+	start_world
 	configure
 	say "Starting a gateway with the configuration in $folder"
 	start_gateway
 	say "Listening to it, as your application would"
 	start_listening
-	send_and_see conferencing_failing
-	send_and_see conferencing_assigned
+	create_event
+	say "Cronofy cannot make the conference, and calls back"
+	see 4 "the subscriber sees" conferencing_failing
+	see 6 "somebody gets" "No conference for Board meeting"
+	say "The handler next-profile has updated the event with the profile pro_backup"
+	see 4 "the subscriber sees" conferencing_assigned
+	see 6 "somebody gets" "Board meeting has its conference"
 	if [ "$*" = --once ]; then
 		stop_gateway
-		say "Both arrived, and the gateway has stopped cleanly."
+		say "Everything arrived, and the gateway has stopped cleanly."
 	else
 		tell_what_to_try
 		cat <&3

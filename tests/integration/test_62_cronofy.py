@@ -614,9 +614,9 @@ def test_the_program_runs_by_itself(gateway, subscriber):
     gateway.secret_file("simulator-secret", SECRET)
     host, port = gateway.address("sources")
     with Program(
-        "--client-secret-file", str(gateway.folder / "simulator-secret"), "--profile", "pro_a=zoom", "--pace", "1000",
-        "--route", f"{PUBLIC_URL}=http://{host}:{port}",
-    ) as program:  # fmt: skip
+        "--client-secret-file", str(gateway.folder / "simulator-secret"), "--profile", "pro_a=zoom", "--pace", "1000"
+    ) as program:
+        program.request("PUT", "/simulator/routes", {"origin": PUBLIC_URL, "to": f"http://{host}:{port}"})
         program.request("DELETE", "/simulator/profiles/pro_a")
         event = {**EVENT, "start": "2099-04-27T15:30:00Z", "end": "2099-04-27T17:00:00Z", "event_id": "program"}
         event["conferencing"] = {"profile_id": "pro_a"}

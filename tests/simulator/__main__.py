@@ -21,10 +21,6 @@ def parse():
     parser.add_argument("--client-secret-file", required=True, action="append", help="twice: a rotation")
     parser.add_argument("--client-id", default="client")
     parser.add_argument("--profile", action="append", default=[], metavar="ID=PROVIDER", help="a conferencing profile")
-    parser.add_argument(
-        "--route", action="append", default=[], metavar="ORIGIN=ORIGIN",
-        help="where callbacks to an origin go, as https://gateway.example.com=http://127.0.0.1:8080",
-    )
     parser.add_argument("--pace", type=float, default=1.0, help="how many times as fast as the wall's clock (1)")
     return parser.parse_args()
 
@@ -32,8 +28,7 @@ def parse():
 def main():
     wish = parse()
     secrets = [pathlib.Path(path).read_text(encoding="utf-8").strip("\n") for path in wish.client_secret_file]
-    routes = dict(route.split("=", 1) for route in wish.route)
-    with Simulator(secrets, routes, client_id=wish.client_id, pace=wish.pace) as cronofy:
+    with Simulator(secrets, client_id=wish.client_id, pace=wish.pace) as cronofy:
         for profile in wish.profile:
             cronofy.add_profile(cronofy.account, *profile.split("=", 1))
         account = cronofy.account

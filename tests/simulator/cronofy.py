@@ -35,7 +35,7 @@ class Cronofy:
         self.making_takes = 1  # seconds from an upsert to the first try
         self.tries_again = [60, 300, 900, 3600, 3600]  # seconds between further ones
         self.repairs = [30, 60]  # the same for integrated conferences without a link
-        self._lock = threading.RLock()
+        self._changed = threading.Condition(threading.RLock())
 
     # What there is
 
@@ -55,17 +55,23 @@ class Cronofy:
         account.profiles[profile_id] = profile
         return profile
 
+    def wait_for(self, is_so):
+        """Until something that requests change is so. Tests have a bound of their own."""
+        with self._changed:
+            self._changed.wait_for(is_so)
+
     # What happens
 
     def upsert(self, account, calendar_id, fields):
         """Checked and accepted; 202."""
         check(fields)
         key = calendar_id, fields["event_id"]
-        with self._lock:
+        with self._changed:
             event = self.events.setdefault(key, Event(*key))
             is_wanted = event.upsert(fields)
             if is_wanted:
                 self._tell(APPLICATION, CRONOFY, "Create event with conferencing")
+            self._changed.notify_all()
         version = event.version
         self.clock.after(self.making_takes, lambda: self._begin(account, event, version, is_wanted))
 
@@ -159,5 +165,5 @@ class Cronofy:
                 self.callbacks.send(subscription["uri"], body)
 
     def _tell(self, sender, receiver, what):
-        with self._lock:
+        with self._changed:
             self.arrows.append((sender, receiver, what))

@@ -258,6 +258,12 @@ class Server:
         self.cronofy.callbacks.send(wish["uri"], wish["body"])
         return 204, None
 
+    def _set_route(self, request):
+        """Where callbacks to an origin go: known only when the gateway has started."""
+        wish = request.json()
+        self.cronofy.callbacks.routes[wish["origin"]] = wish["to"]
+        return 204, None
+
     def _tell(self, _request):
         return 200, {
             "arrows": self.cronofy.arrows,
@@ -314,6 +320,7 @@ LEVERS = [
     ("POST", r"/simulator/advance", Server._advance),
     ("PUT", r"/simulator/profiles/([^/]+)", Server._set_profile),
     ("DELETE", r"/simulator/profiles/([^/]+)", Server._remove_profile),
+    ("PUT", r"/simulator/routes", Server._set_route),
     ("POST", r"/simulator/faults", Server._fail),
     ("POST", r"/simulator/callbacks", Server._send),
     ("GET", r"/simulator/state", Server._tell),
