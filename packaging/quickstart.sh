@@ -8,10 +8,11 @@
 #
 # Everything is on this machine alone (127.0.0.1, ports that the system picks): Cronofy, Slack and the mailbox are
 # simulated (tests/simulator). Secrets are made for this one run, in a folder that is removed at the end. Only the packages
-# (packaging/dependencies) and build/ stay.
+# (packaging/dependencies) and build/ stay; BELFRY_BUILD names another folder for the latter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+readonly BUILD=${BELFRY_BUILD:-build}
 readonly PATIENCE=20 # seconds that anybody may take for anything
 readonly PUBLIC_URL=https://gateway.example.com
 
@@ -22,8 +23,8 @@ build()
 {
 	say "Building (a minute, the first time)"
 	umask 022 # a plugin that others could change is not run
-	cmake --preset release -DBELFRY_TESTS=OFF >/dev/null
-	cmake --build build --target belfryd belfry belfry-handler plugin_retry_profile plugin_slack plugin_email \
+	cmake --preset release -B "$BUILD" -DBELFRY_TESTS=OFF >/dev/null
+	cmake --build "$BUILD" --target belfryd belfry belfry-handler plugin_retry_profile plugin_slack plugin_email \
 		-j "$(nproc)"
 }
 
@@ -84,10 +85,10 @@ configure()
 		journal:
 		  sqlite: {path: $folder/journal.db}
 		plugins:                             # here: where they are built
-		  program: $PWD/build/core/host/belfry-handler
+		  program: $PWD/$BUILD/core/host/belfry-handler
 		handlers:
 		  next-profile:
-		    plugin: $PWD/build/plugins/retry_profile/retry_profile.so
+		    plugin: $PWD/$BUILD/plugins/retry_profile/retry_profile.so
 		    allow: [inner]                   # the simulator is on this machine
 		    options:
 		      api_url: $cronofy
@@ -96,14 +97,14 @@ configure()
 		      client_id: client
 		      client_secret: {file: $folder/client-secret}
 		  team-slack:
-		    plugin: $PWD/build/plugins/slack/slack.so
+		    plugin: $PWD/$BUILD/plugins/slack/slack.so
 		    allow: [inner]
 		    options:
 		      webhook_url: {file: $folder/slack-url}
 		      text: "{{ .event.summary }} has its conference"
 		      link: "{{ .event.conferencing.join_url }}"
 		  on-call:
-		    plugin: $PWD/build/plugins/email/email.so
+		    plugin: $PWD/$BUILD/plugins/email/email.so
 		    options:
 		      server: $mail
 		      tls: none                      # the mailbox is on this machine
@@ -121,7 +122,7 @@ configure()
 start_gateway()
 {
 	local line
-	start_reading 3 build/core/belfryd --config "$folder/belfry.yaml"
+	start_reading 3 "$BUILD/core/belfryd" --config "$folder/belfry.yaml"
 	gateway=$!
 	while read -r -t $PATIENCE -u 3 line; do
 		printf '    gateway: %s\n' "$line"
@@ -136,7 +137,7 @@ start_gateway()
 start_listening()
 {
 	local line
-	start_reading 4 build/core/cli/belfry listen --url "http://$address/subscribe"
+	start_reading 4 "$BUILD/core/cli/belfry" listen --url "http://$address/subscribe"
 	listener=$!
 	read -r -t $PATIENCE -u 4 line || fail "belfry listen did not start"
 	printf '    %s\n' "$line"
@@ -145,7 +146,7 @@ start_listening()
 create_event()
 {
 	say "Your application creates an event at Cronofy, with a conferencing profile that is missing"
-	build/core/cli/belfry upsert --api "$cronofy" --calendar "$calendar" --token-file "$folder/access-token" \
+	"$BUILD/core/cli/belfry" upsert --api "$cronofy" --calendar "$calendar" --token-file "$folder/access-token" \
 		--profile pro_removed --tag profile_id=pro_removed --summary 'Board meeting' \
 		--start "$(date -u -d '+1 day' +%FT%TZ)" --end "$(date -u -d '+25 hours' +%FT%TZ)" | sed 's/^/    /'
 }
@@ -188,17 +189,17 @@ tell_what_to_try()
 		In another terminal, in this folder, have some sent (and one that is refused), or make another event:
 
 		    export BELFRY_CONFIG=$BELFRY_CONFIG
-		    build/core/cli/belfry send mixed_interactions --url http://$address/callbacks/cronofy
-		    build/core/cli/belfry send change --bad-signature --url http://$address/callbacks/cronofy
-		    build/core/cli/belfry upsert --api $cronofy --calendar $calendar \\
+		    $BUILD/core/cli/belfry send mixed_interactions --url http://$address/callbacks/cronofy
+		    $BUILD/core/cli/belfry send change --bad-signature --url http://$address/callbacks/cronofy
+		    $BUILD/core/cli/belfry upsert --api $cronofy --calendar $calendar \\
 		        --token-file $folder/access-token --profile pro_removed --tag profile_id=pro_removed \\
 		        --summary Lunch --start 2099-01-01T12:00:00Z --end 2099-01-01T13:00:00Z
 
 		Without a browser:
 
-		    build/core/cli/belfry listen --url http://$address/subscribe --after earliest
+		    $BUILD/core/cli/belfry listen --url http://$address/subscribe --after earliest
 		    curl http://$address/events
-		    build/core/cli/belfry help
+		    $BUILD/core/cli/belfry help
 
 		The gateway runs until you press Ctrl-C. What it says:
 

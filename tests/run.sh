@@ -127,6 +127,7 @@ part_release()
 	must build-release build release -DBELFRY_WERROR=ON -DBELFRY_BENCH=ON && {
 		tests integration release 'release or only_release'
 		must bench env BUILD=build-release "$PYTHON" tests/bench/bench.py --smoke # does it work, not: how fast
+		must quickstart env BELFRY_BUILD=build-release packaging/quickstart.sh --once
 	}
 }
 
