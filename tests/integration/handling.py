@@ -85,8 +85,12 @@ def rows(gateway, query, *values):
         return journal.execute(query, values).fetchall()
 
 
-def wait_until(condition, patience=PATIENCE):
-    end = time.monotonic() + patience
+# Pauses between attempts add up, and a machine may stand still for a while.
+SETTLING = 120
+
+
+def wait_until(condition):
+    end = time.monotonic() + SETTLING
     while not (result := condition()):
         assert time.monotonic() < end, "it never became so"
         time.sleep(0.01)

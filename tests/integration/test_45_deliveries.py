@@ -83,13 +83,12 @@ def test_the_third_crash_in_a_row_is_the_end():
 def test_who_hangs_is_killed_at_the_deadline():
     with Gateway(handlers(deadline="1s")) as gateway:
         attempts = settle(gateway, told("hang"), told("print"))
-        assert attempts == [
-            (1, OUTCOME_FAILED, "killed at its deadline (1000 ms)"),
-            (1, OUTCOME_DONE, ""),
-            (2, OUTCOME_FAILED, "killed at its deadline (1000 ms)"),
-            (2, OUTCOME_DONE, ""),
-        ]
-        assert "handler said too much" in gateway.log() or gateway.log().count("blah") < 1000
+        for position in (1, 2):  # where the machine itself stood still, there are more
+            *failed, last = [attempt for attempt in attempts if attempt[0] == position]
+            assert set(failed) == {(position, OUTCOME_FAILED, "killed at its deadline (1000 ms)")}
+            assert last == (position, OUTCOME_DONE, "")
+        printed = [line for line in gateway.log().splitlines() if "blah" in line]
+        assert 0 < len(printed) <= 100 * len(attempts) * 2  # a hundred lines a second
 
 
 def test_who_cannot_start_loses_nothing():
@@ -180,14 +179,8 @@ def test_an_idle_process_ends():
     changes = {**handlers(), "limits": {"handler_idle_timeout": "1s"}}
     with Gateway(changes) as gateway:
         settle(gateway, told())
-        children = pathlib.Path(f"/proc/{gateway.process.pid}/task")
-        assert count_children(children) == 1
-        wait_until(lambda: count_children(children) == 0)
+        wait_until(lambda: not find_handlers(gateway))
         assert settle(gateway, told())[-1] == (2, OUTCOME_DONE, "")
-
-
-def count_children(tasks):
-    return sum(len((task / "children").read_text().split()) for task in tasks.iterdir())
 
 
 def test_more_handlers_than_processes():
