@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "handlers/schedule.h"
 
+#include <assert.h>
+
+static_assert(SCHEDULE_MAX_RETRY_AFTER_MS < DELIVERY_MAX_WAIT_MS, "what is put off must be believed when it is read");
+
 int64_t schedule_attempt_number(const struct delivery *delivery)
 {
 	return delivery->n_attempts - delivery->n_before + 1;

@@ -26,6 +26,8 @@
 
 /* The due_ms of one that waits for an earlier interaction of its event. */
 #define DELIVERY_BEHIND_MS INT64_MAX
+/* Whoever settles puts nothing off for longer than this. */
+#define DELIVERY_MAX_WAIT_MS (INT64_C(25) * 3600 * 1000)
 /* Claims that the end of the gateway cut short. */
 #define DELIVERY_MAX_INTERRUPTED 16
 #define DELIVERY_MAX_REASON 1000

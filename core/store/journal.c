@@ -40,8 +40,9 @@ static const char *const statements[STATEMENTS] = {
 								 "deliveries AS d WHERE d.sequence = attempts.sequence)",
 	[STATEMENT_DELIVERY_INSERT] = DELIVERY_INSERT,
 	[STATEMENT_DELIVERY_UPDATE] = DELIVERY_UPDATE,
-	[STATEMENT_DELIVERY_DUE] = DELIVERY_SELECT "INDEXED BY deliveries_open WHERE handler = ? AND state < 2 AND "
-											   "state = 0 AND due_ms <= ? ORDER BY due_ms LIMIT ?",
+	[STATEMENT_DELIVERY_DUE] =
+		DELIVERY_SELECT "INDEXED BY deliveries_open WHERE handler = ? AND state < 2 AND state = 0 "
+						"AND due_ms BETWEEN ? AND ? ORDER BY due_ms LIMIT ?",
 	[STATEMENT_DELIVERY_NEXT] = "SELECT due_ms FROM deliveries INDEXED BY deliveries_open WHERE handler = ? AND "
 								"state < 2 AND state = 0 ORDER BY due_ms LIMIT 1",
 	[STATEMENT_DELIVERY_BEHIND] = DELIVERY_SELECT "WHERE sequence = ?1 AND handler = ?2 AND interaction > ?3 AND "

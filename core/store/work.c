@@ -117,19 +117,28 @@ static int kill_off(struct journal *journal, struct delivery *delivery, const ch
 
 /* --- claiming ----------------------------------------------------------------------------------------------------- */
 
-static int bind_due(sqlite3_stmt *statement, const struct store_claim *claim)
+/* Nobody waits longer than this for an attempt (see DELIVERY_MAX_WAIT_MS): what does was put off by a clock that has
+ * been set back since. */
+static int64_t beyond_ms(const struct store_claim *claim)
 {
-	int r = sqlite_bind_text(statement, 1, claim->handler);
-	return r < 0 ? r : sqlite_bind_number(statement, 2, claim->now_ms);
+	return claim->now_ms < INT64_MAX - DELIVERY_MAX_WAIT_MS - 1 ? claim->now_ms + DELIVERY_MAX_WAIT_MS + 1 : INT64_MAX;
 }
 
-/* The rows that are due, as they are; their handler is the claim's own. */
-static int find_due(struct journal *journal, struct store_claim *claim)
+static int bind_due(sqlite3_stmt *statement, const struct store_claim *claim, int64_t from_ms, int64_t to_ms)
+{
+	int r = sqlite_bind_text(statement, 1, claim->handler);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 2, from_ms);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 3, to_ms);
+	return r < 0 ? r : sqlite_bind_number(statement, 4, (int64_t)(claim->max - claim->n));
+}
+
+/* Adds the rows that are due in this range, as they are; their handler is the claim's own. */
+static int find_due(struct journal *journal, struct store_claim *claim, int64_t from_ms, int64_t to_ms)
 {
 	sqlite3_stmt *statement = journal->statements[STATEMENT_DELIVERY_DUE];
-	int r = bind_due(statement, claim), code = SQLITE_DONE;
-	if (r == 0)
-		r = sqlite_bind_number(statement, 3, (int64_t)claim->max);
+	int r = bind_due(statement, claim, from_ms, to_ms), code = SQLITE_DONE;
 	while (r >= 0 && claim->n < claim->max && (code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct delivery *delivery = &claim->claimed[claim->n].delivery;
 		claim->claimed[claim->n].event = NULL;
@@ -174,6 +183,8 @@ static int find_next_due(struct journal *journal, struct store_claim *claim)
 	int r = sqlite_bind_text(statement, 1, claim->handler);
 	if (r == 0)
 		r = sqlite_step_number(statement, &claim->next_due_ms);
+	if (r == 0 && claim->next_due_ms >= beyond_ms(claim) && claim->next_due_ms != DELIVERY_BEHIND_MS)
+		claim->next_due_ms = claim->now_ms;
 	return r == -ENODATA ? 0 : r;
 }
 
@@ -188,7 +199,9 @@ static int run_claim(struct journal *journal, struct store_claim *claim)
 {
 	size_t n = 0, n_bytes = 0, n_found;
 	give_up_claim(claim); /* of a transaction that failed, and is tried again */
-	int r = find_due(journal, claim);
+	int r = find_due(journal, claim, INT64_MIN, claim->now_ms);
+	if (r == 0)
+		r = find_due(journal, claim, beyond_ms(claim), DELIVERY_BEHIND_MS - 1);
 	n_found = claim->n;
 	for (size_t i = 0; r == 0 && i < n_found && (n == 0 || n_bytes < claim->max_bytes); i++) {
 		struct claimed claimed = claim->claimed[i];

@@ -282,6 +282,22 @@ static void test_is_tried_again_when_it_is_due(void)
 	CU_ASSERT_EQUAL(last.claimed[0].delivery.n_attempts, 1);
 }
 
+/* What a clock that was set back since has put off for years is due at once. */
+static void test_a_clock_that_was_wrong_delays_nothing(void)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	CLEANUP(hands_finish) struct hands hands = { 0 }, again = { 0 };
+	int64_t now_ms = clock_wall_ms(), year_ms = 365 * 24 * HOUR_MS;
+	begin(&bench);
+	CU_ASSERT_EQUAL(append_owing_at(&bench, now_ms + year_ms, both_to_a, 2).status, COMMIT_STORED);
+	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &hands), 1);
+	CU_ASSERT_EQUAL(hands.claim.next_due_ms, DELIVERY_BEHIND_MS);
+	CU_ASSERT_EQUAL(settle(&bench, &hands.claimed[0], DELIVERY_DUE, now_ms + 24 * HOUR_MS), 0);
+	CU_ASSERT_EQUAL(take(&bench, "a"), 0); /* that is no mistake */
+	CU_ASSERT_EQUAL(claim_at(&bench, "a", 1, now_ms - year_ms, &again), 0);
+	CU_ASSERT_EQUAL(again.claim.n, 1);
+}
+
 /* Not more than asked for, the oldest first, and it is told that there is more. */
 static void test_claims_are_bounded(void)
 {
@@ -731,6 +747,7 @@ static void test_state_is_bounded(void)
 UNIT_MAIN({ "is owed with its event", test_is_owed_with_its_event },
 		  { "duplicates owe nothing", test_duplicates_owe_nothing },
 		  { "is tried again when it is due", test_is_tried_again_when_it_is_due },
+		  { "a clock that was wrong delays nothing", test_a_clock_that_was_wrong_delays_nothing },
 		  { "claims are bounded", test_claims_are_bounded },
 		  { "interactions are in order", test_interactions_are_in_order },
 		  { "handlers do not wait for each other", test_handlers_do_not_wait_for_each_other },
