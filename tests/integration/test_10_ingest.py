@@ -68,7 +68,6 @@ def assert_refused(gateway, request, *statuses):
 # What arrives
 
 
-@pytest.mark.tsan
 @pytest.mark.parametrize("body, interactions", [case[1:] for case in BODIES], ids=[case[0] for case in BODIES])
 def test_bodies_arrive_as_they_were_sent(gateway, body, interactions):
     with gateway.connect() as subscriber, gateway.stream() as stream:

@@ -36,7 +36,6 @@ def bearer(token):
 # The handshake
 
 
-@pytest.mark.tsan
 def test_hello(gateway):
     with gateway.connect() as subscriber:
         assert subscriber.socket.subprotocol == "belfry.v1"
@@ -405,7 +404,6 @@ def event_ids(events):
     return [event["callback"]["event"]["event_id"] for event in events]
 
 
-@pytest.mark.tsan
 def test_after_a_position(journal):
     gateway, positions = journal
     for i, position in enumerate(positions):
@@ -647,7 +645,6 @@ def test_frames_that_are_refused(gateway, message, expected):
 # Tokens
 
 
-@pytest.mark.tsan
 def test_a_token_in_the_first_message(guarded):
     with guarded.connect(welcome=False) as subscriber:
         subscriber.authorize(guarded.token())

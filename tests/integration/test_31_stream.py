@@ -41,7 +41,6 @@ def event_ids(stream, n):
     return [stream.expect("event")["callback"]["event"]["event_id"] for _ in range(n)]
 
 
-@pytest.mark.tsan
 def test_hello(gateway):
     with gateway.stream() as stream:
         assert stream.headers["Content-Type"].split(";")[0] == "text/event-stream"
@@ -82,7 +81,6 @@ def test_filters(gateway):
         assert event_ids(stream, 1) == ["evt-1"]
 
 
-@pytest.mark.tsan
 def test_after(journal):
     gateway, positions = journal
     with gateway.stream(f"?after={positions[1]}") as stream:

@@ -44,7 +44,6 @@ def test_everything(gateway):
     assert page["position"] == page["events"][-1]["position"]
 
 
-@pytest.mark.tsan
 @pytest.mark.parametrize("limit", [1, 3, 9, 10, 11])
 def test_page_by_page(gateway, limit):
     position, seen = "earliest", []

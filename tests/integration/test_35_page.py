@@ -49,7 +49,6 @@ def is_page(answer):
 # Who gets it
 
 
-@pytest.mark.tsan
 @pytest.mark.parametrize("accept", [CHROME, FIREFOX, SAFARI, LYNX, "text/html", "TEXT/HTML", "*/*;q=0.9, text/html"])
 def test_a_browser_gets_the_page(gateway, accept):
     answer = get(gateway, accept)

@@ -62,7 +62,6 @@ def deliver(gateway, *names, **options):
 # Restarts
 
 
-@pytest.mark.tsan
 def test_a_restart_keeps_everything(gateway):
     deliver(gateway, "evt-0", "evt-1")
     before = positions(gateway)

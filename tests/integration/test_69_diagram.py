@@ -116,7 +116,6 @@ def seen(subscriber):
     return entry["type"], entry.get("subtype"), event["tags"]
 
 
-@pytest.mark.tsan
 @pytest.mark.release
 def test_a_missing_profile_is_replaced(world):
     world.cronofy.add_profile(world.cronofy.account, "pro_c")

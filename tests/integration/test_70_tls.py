@@ -83,7 +83,6 @@ def post(gateway, body):
     return status
 
 
-@pytest.mark.tsan
 def test_callbacks_and_subscribers(gateway):
     assert gateway.listeners[0]["tls"] == "yes"
     url = gateway.url(scheme="wss")

@@ -254,7 +254,6 @@ def test_what_is_written_goes_out_at_once_and_whoever_is_gone_is_found_out():
             assert its_end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60000
 
 
-@pytest.mark.tsan
 def test_several_reactors_serve_as_one():
     with Gateway({"reactors": 4}) as gateway:
         subscribers = [gateway.connect() for _ in range(8)]

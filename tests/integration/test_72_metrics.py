@@ -173,7 +173,6 @@ def test_nothing_is_left_out(gateway):
     assert len({name for name, _ in MALFORMED}) > 5
 
 
-@pytest.mark.tsan
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: "-".join(filter(None, result)))
 def test_a_callback_is_counted_by_what_became_of_it(gateway, result):
     """Once, as one thing; and there is a line for it."""
@@ -247,7 +246,6 @@ def subscribers(gateway, **labels):
     return gateway.metric("subscribers", **labels)
 
 
-@pytest.mark.tsan
 def test_subscribers_are_counted():
     with Gateway(ADMIN) as gateway, gateway.connect() as one, gateway.connect():
         one.subscribe()
@@ -286,7 +284,6 @@ def test_deliveries_are_counted_however_they_come():
         assert gateway.metric("events_delivered_bytes_total") == 3 * frames
 
 
-@pytest.mark.tsan
 def test_the_time_to_the_last_subscriber_is_told():
     """An event counts once on each reactor where somebody waits for it."""
     with Gateway({**ADMIN, "reactors": 2}) as gateway, contextlib.ExitStack() as stack:
