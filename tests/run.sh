@@ -99,7 +99,7 @@ part_tsan()
 	[ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -le 28 ] || prefix=(setarch --addr-no-randomize)
 	must build-tsan build tsan && {
 		tests unit tsan
-		tests integration tsan 'not only_release and not one_thread'
+		tests integration tsan 'not only_release and not no_tsan'
 	}
 }
 

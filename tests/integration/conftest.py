@@ -12,7 +12,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))  # where si
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "one_thread: of programs in which ThreadSanitizer has nothing to see")
+    config.addinivalue_line("markers", "no_tsan: ThreadSanitizer would see nothing in it that it does not see elsewhere")
     config.addinivalue_line("markers", "release: also run with the release build")
     config.addinivalue_line("markers", "only_release: needs the speed of what is shipped")
     config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")

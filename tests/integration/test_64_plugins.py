@@ -13,7 +13,7 @@ import pytest
 
 from plugins import DONE, INCLUDE, LATER, NOT_READ, NOT_SO, REFUSED, ROOT, SOURCES, belfry_plugin, build, handler_path, run
 
-pytestmark = [pytest.mark.release, pytest.mark.one_thread]
+pytestmark = [pytest.mark.release, pytest.mark.no_tsan]
 
 E_MACHINE, E_CLASS = 18, 4
 EM_AARCH64 = 183

@@ -17,7 +17,7 @@ from clients import PATIENCE
 from handler import Handler
 from plugins import DONE, NOT_SO, REFUSED, build, handler_path, run
 
-pytestmark = [pytest.mark.release, pytest.mark.one_thread]
+pytestmark = [pytest.mark.release, pytest.mark.no_tsan]
 
 FORBIDDEN, DENIED = "Operation not permitted", "Permission denied"
 

@@ -17,7 +17,7 @@ import pytest
 
 from plugins import build, run
 
-pytestmark = [pytest.mark.release, pytest.mark.one_thread]
+pytestmark = [pytest.mark.release, pytest.mark.no_tsan]
 
 MIB = 1024 * 1024
 

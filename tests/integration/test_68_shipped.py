@@ -18,7 +18,7 @@ from plugins import DONE, LATER, NOT_SO, REFUSED, ROOT, belfry_plugin, shipped
 from simulator import Simulator
 from standins import HttpStandIn, MailServer, Slack, Tokens, make_certificate, parsed
 
-pytestmark = [pytest.mark.release, pytest.mark.one_thread]
+pytestmark = [pytest.mark.release, pytest.mark.no_tsan]
 NAMES = ["email", "exec", "forward", "retry_profile", "slack"]
 BELLS = "\U0001f514" * 5000
 # Each has something that a chat, a mail or a shell could take for its own.
