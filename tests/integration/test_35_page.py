@@ -13,9 +13,9 @@ from bodies import ASSIGNED, FAILING
 from browser import Browser
 from gateway import HOSTS, Gateway, callback
 
-# As they are sent for a page that somebody opens.
 pytestmark = pytest.mark.no_tsan
 
+# As they are sent for a page that somebody opens.
 CHROME = (
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
     "application/signed-exchange;v=b3;q=0.7"
