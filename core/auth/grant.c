@@ -96,6 +96,8 @@ void grant_unref(struct grant *grant)
 
 bool grant_allows(const struct grant *grant, const struct filter *filter)
 {
+	if (filter->has_outcomes && !grant->has_outcomes)
+		return false;
 	for (size_t i = 0; i < grant->n_filters; i++)
 		if (filter_is_within(filter, &grant->filters[i]))
 			return true;

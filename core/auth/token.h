@@ -41,6 +41,7 @@ int grant_create_anonymous(struct grant **ret_grant) MUST_USE;
 struct grant *grant_ref(struct grant *grant);
 void grant_unref(struct grant *grant);
 CLEANUP_DEFINE(struct grant, grant_unref)
+/* The filter, and outcomes if it has them. */
 bool grant_allows(const struct grant *grant, const struct filter *filter);
 
 /* The keys that are live at one time. Immutable and reference counted; any thread may verify with it. */

@@ -75,6 +75,7 @@ struct config_subscribers {
 	char *issuer, *audience;    /* NULL if not checked */
 	bool anonymous;             /* anybody may subscribe to everything; tokens are not looked at */
 	bool anonymous_anywhere;    /* also where others than this machine can connect */
+	bool outcomes;              /* an entry in the journal for each attempt of a handler */
 	int64_t ping_ms;            /* a position message and a protocol ping this often */
 	int64_t auth_timeout_ms;    /* from the upgrade to a valid token */
 	int64_t stalled_timeout_ms; /* no byte went out */

@@ -190,6 +190,8 @@ static char *canonical_text(const struct filter *const *filters, size_t n_filter
 	for (size_t i = 0; !has_failed && i < n_filters; i++) {
 		struct buffer one = BUFFER_INIT;
 		filter_add_json(&one, filters[i]);
+		if (filters[i]->has_outcomes)
+			buffer_add_text(&one, " and outcomes");
 		texts[i] = buffer_steal_text(&one);
 		has_failed = !texts[i];
 	}

@@ -139,10 +139,10 @@ static bool prepare(struct exchange *exchange, const struct http_request *reques
 	if (!grant)
 		return false; /* answered, and the exchange is gone */
 	events->grant = grant;
-	if (grant_allows(grant, &events->message->filters[0].filter))
-		return true;
-	connection_refuse(exchange->connection, 403, "forbidden", "the token does not grant this filter", NULL);
-	return false;
+	const char *why = session_find_forbidden(exchange->reactor->gateway, grant, events->message);
+	if (why)
+		connection_refuse(exchange->connection, 403, "forbidden", why, NULL);
+	return !why;
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request)

@@ -49,11 +49,14 @@ static void on_page(struct store_read *read, const struct store_page *page)
 	reactor_post(note->reactor, &note->note);
 }
 
-/* The last of an event's live subscribers here has had its turn. */
+/* The last of an event's live subscribers here has had its turn. Nobody sent an outcome, so there is nothing to
+ * measure.
+ */
 static void on_finished(void *context, const struct event *event)
 {
 	struct reactor *reactor = context;
-	histogram_add(&reactor->counters.written, clock_monotonic_ns() - event->received_ns);
+	if (event->kind == EVENT_CALLBACK)
+		histogram_add(&reactor->counters.written, clock_monotonic_ns() - event->received_ns);
 }
 
 static int read_journal(void *context, const struct hub_read *read)

@@ -216,15 +216,33 @@ struct refusal {
 	char message[128];
 };
 
+static const char *find_forbidden(const struct gateway *gateway, const struct grant *grant, const struct filter *filter)
+{
+	if (filter->has_outcomes && !gateway->config->subscribers.outcomes)
+		return "this gateway tells no outcomes (subscribers.outcomes)";
+	if (filter->has_outcomes && !grant->has_outcomes)
+		return "the token does not grant outcomes";
+	return grant_allows(grant, filter) ? NULL : "the token does not grant this filter";
+}
+
+const char *session_find_forbidden(const struct gateway *gateway, const struct grant *grant,
+								   const struct message *message)
+{
+	const char *why = NULL;
+	for (size_t i = 0; !why && i < message->n_filters; i++)
+		why = find_forbidden(gateway, grant, &message->filters[i].filter);
+	return why;
+}
+
 static bool check_filters(struct subscriber *subscriber, const struct message *message, struct refusal *ret_refusal)
 {
-	for (size_t i = 0; i < message->n_filters; i++)
-		if (!grant_allows(subscriber->grant, &message->filters[i].filter)) {
-			log_info_limited("subscription beyond the token's grants", LOG_TEXT("subject", subscriber->grant->subject));
-			*ret_refusal = (struct refusal){ "forbidden", "the token does not grant this filter" };
-			return false;
-		}
-	return true;
+	const char *why = session_find_forbidden(gateway_of(subscriber), subscriber->grant, message);
+	if (!why)
+		return true;
+	log_info_limited("subscription refused", LOG_TEXT("subject", subscriber->grant->subject), LOG_TEXT("reason", why));
+	ret_refusal->code = "forbidden";
+	(void)snprintf(ret_refusal->message, sizeof ret_refusal->message, "%s", why);
+	return false;
 }
 
 static bool check_subscribe(struct subscriber *subscriber, const struct message *message, struct refusal *ret_refusal)
@@ -245,10 +263,6 @@ static bool check_subscribe(struct subscriber *subscriber, const struct message 
 		*ret_refusal =
 			(struct refusal){ "malformed", "only the first subscribe may give \"after\" or \"last\": a connection "
 										   "has one cursor" };
-		return false;
-	}
-	if (message->wants_outcomes && !subscriber->grant->has_outcomes) {
-		*ret_refusal = (struct refusal){ "forbidden", "the token does not grant outcomes" };
 		return false;
 	}
 	return check_filters(subscriber, message, ret_refusal);

@@ -17,6 +17,9 @@ void session_welcome(struct subscriber *subscriber);
 bool session_read_url(struct exchange *exchange, const struct http_request *request, const char *others,
 					  struct message **ret_message);
 void session_free_url(struct message *message); /* NULL is fine */
+/* Why the grant, or the configuration, does not allow what the message asks for: a sentence. NULL if it is allowed. */
+const char *session_find_forbidden(const struct gateway *gateway, const struct grant *grant,
+								   const struct message *message);
 /* The token or ticket is not valid: closes, when it is time (limits_refusal_wait_ms()). */
 void session_refuse(struct subscriber *subscriber);
 void session_refuse_now(struct subscriber *subscriber);

@@ -39,10 +39,10 @@ static bool use_last_event_id(struct exchange *exchange, const struct http_reque
 
 static bool is_granted(struct exchange *exchange, const struct grant *grant, const struct message *message)
 {
-	if (grant_allows(grant, &message->filters[0].filter))
-		return true;
-	connection_refuse(exchange->connection, 403, "forbidden", "the token does not grant this filter", NULL);
-	return false;
+	const char *why = session_find_forbidden(exchange->reactor->gateway, grant, message);
+	if (why)
+		connection_refuse(exchange->connection, 403, "forbidden", why, NULL);
+	return !why;
 }
 
 static void send_head(struct exchange *exchange)

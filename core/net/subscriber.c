@@ -227,7 +227,8 @@ static size_t send_stream_piece(struct subscriber *subscriber, const struct hub_
 		const struct batch_entry *entry = frames->entries[from + n_taken];
 		char position[POSITION_TEXT_SIZE];
 		size_t n = subscriber_position(subscriber, entry->sequence, position);
-		add_stream_event(&bytes, "event", span_of(position, n), entry->message);
+		add_stream_event(&bytes, entry->event->kind == EVENT_OUTCOME ? "outcome" : "event", span_of(position, n),
+						 entry->message);
 	}
 	if (bytes.failed)
 		link_close(&subscriber->connection->link);

@@ -162,7 +162,8 @@ static int insert(struct journal *journal, struct commit_item *item, struct late
 	if (r < 0)
 		return r;
 	event->sequence = sequence;
-	duplicates_add(journal->duplicates, event);
+	if (item->event->kind != EVENT_OUTCOME) /* by its source, event id and tags it would pass for its event's latest */
+		duplicates_add(journal->duplicates, event);
 	item->status = COMMIT_STORED;
 	item->sequence = sequence;
 	return 0;
@@ -474,8 +475,10 @@ void journal_remember(struct journal *journal)
 	int64_t since_ms = clock_wall_ms() - DUPLICATES_MAX_AGE_MS;
 	int r = sqlite_prepare(journal->db,
 						   "SELECT sequence, received_ms, source, event_id, tags, body_digest FROM events "
-						   "ORDER BY sequence DESC",
+						   "WHERE kind <> ? ORDER BY sequence DESC",
 						   &statement);
+	if (r == 0)
+		r = sqlite_bind_number(statement, 1, EVENT_OUTCOME);
 	if (r < 0)
 		log_warning("duplicates of older callbacks will not be recognized", LOG_ERRNO(r));
 	while (r == 0 && sqlite3_step(statement) == SQLITE_ROW && remember_row(journal, statement, since_ms)) {

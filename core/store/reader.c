@@ -138,7 +138,7 @@ static int find_candidate(struct scan *scan)
 
 static bool is_wanted(const struct store_read *read, const struct event *event)
 {
-	if (event->kind != EVENT_CALLBACK)
+	if (event->kind != EVENT_CALLBACK && event->kind != EVENT_OUTCOME)
 		return false;
 	for (size_t i = 0; i < read->n_filters; i++)
 		if (filter_matches(&read->filters[i], event))

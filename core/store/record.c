@@ -137,7 +137,8 @@ int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const str
 
 static enum event_kind kind_of(int64_t number)
 {
-	return number == EVENT_CALLBACK || number == EVENT_NOTICE ? (enum event_kind)number : EVENT_MALFORMED;
+	bool is_known = number == EVENT_CALLBACK || number == EVENT_NOTICE || number == EVENT_OUTCOME;
+	return is_known ? (enum event_kind)number : EVENT_MALFORMED;
 }
 
 /* The row that the statement stands on, if its digests are right. */

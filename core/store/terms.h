@@ -4,7 +4,8 @@
  *
  * An event has a term for each of its types of interaction, its event id, and each of its tags. A filter that asks for
  * one of these exactly needs only the events that have the term. Two texts may share a number: whoever finds an event
- * by a term still asks filter_matches().
+ * by a term still asks filter_matches(). Outcomes have terms of their own: whoever did not ask for them does not look
+ * at them.
  *
  * The numbers are stored, so the function behind them never changes within a version of the schema.
  */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "wire/document.h"
+#include "wire/outcome.h"
 
 #include <errno.h>
 
@@ -126,6 +127,10 @@ void event_add_tags(struct buffer *json, const struct event *event)
 void event_add_message(struct buffer *json, const struct event *event, const struct position *position)
 {
 	char text[POSITION_TEXT_SIZE], received[CLOCK_TEXT_SIZE];
+	if (event->kind == EVENT_OUTCOME) {
+		outcome_add_message(json, event, position);
+		return;
+	}
 	size_t n = position_format(position, text);
 	clock_format(event->received_ms, received);
 	/* most of the message in one piece of memory */

@@ -5,7 +5,8 @@
  * thread to thread without a copy or a lock.
  *
  * A malformed event is authentic (the signature was right) but unreadable: it is kept as a
- * dead letter with the reason, and never pushed. Nor is a notice, by which the gateway tells handlers of itself.
+ * dead letter with the reason, and never pushed. Nor is a notice, by which the gateway tells handlers of itself. An
+ * outcome (wire/outcome.h) is pushed to those who ask for outcomes.
  */
 #ifndef WIRE_EVENT_H
 #define WIRE_EVENT_H
@@ -19,7 +20,8 @@
 enum event_kind {
 	EVENT_CALLBACK,
 	EVENT_MALFORMED,
-	EVENT_NOTICE, /* no callback: the gateway's own, for handlers */
+	EVENT_NOTICE,  /* no callback: the gateway's own, for handlers */
+	EVENT_OUTCOME, /* nor is this: what became of another event at a handler, for subscribers */
 };
 
 struct interaction {
@@ -70,7 +72,8 @@ struct event_record {
 int event_restore(const struct event_record *record, struct event **ret_event) MUST_USE;
 
 /* The message that a subscriber gets, without framing:
- * {"type":"event","position":…,"received_at":…,"source":…,"interactions":…,"tags":…,"callback":BODY} */
+ * {"type":"event","position":…,"received_at":…,"source":…,"interactions":…,"tags":…,"callback":BODY}, or that of an
+ * outcome. */
 void event_add_message(struct buffer *json, const struct event *event, const struct position *position);
 
 #endif

@@ -83,6 +83,7 @@ int filter_copy(const struct filter *filter, struct filter *ret_filter)
 	int r = filter->n_tags ? tags_copy(filter, &copy) : 0;
 	if (r < 0)
 		return r;
+	copy.has_outcomes = filter->has_outcomes;
 	*ret_filter = copy;
 	filter_init(&copy);
 	return 0;
@@ -343,6 +344,8 @@ bool filter_matches(const struct filter *filter, const struct event *event)
 {
 	const struct filter_list *sources = &filter->lists[FILTER_SOURCES];
 	const struct filter_list *event_ids = &filter->lists[FILTER_EVENT_IDS];
+	if (event->kind == EVENT_OUTCOME && !filter->has_outcomes)
+		return false;
 	if (event_ids->n && !list_has(event_ids, event->event_id))
 		return false;
 	for (size_t i = 0; i < filter->n_tags; i++)

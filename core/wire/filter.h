@@ -39,6 +39,7 @@ struct filter {
 	struct filter_list lists[FILTER_KEYS];
 	struct filter_tag *tags; /* sorted by name */
 	size_t n_tags;
+	bool has_outcomes; /* what it matches, it matches the outcomes of, too; a subscriber's wish, no key of its JSON */
 };
 
 /* "interactions", "subtypes", ... */
@@ -66,7 +67,7 @@ int filter_add(struct filter *filter, enum filter_key key, struct span member, c
 int filter_add_tag(struct filter *filter, struct span name, struct span value, const char **ret_reason) MUST_USE;
 
 bool filter_matches(const struct filter *filter, const struct event *event);
-/* Whether everything that `inner` matches is matched by `outer` as well. */
+/* Whether all events that `inner` matches are matched by `outer` as well; of outcomes it says nothing. */
 bool filter_is_within(const struct filter *inner, const struct filter *outer);
 /* The canonical JSON text: equal filters have equal texts. */
 void filter_add_json(struct buffer *json, const struct filter *filter);

@@ -156,13 +156,16 @@ static int read_auth(struct message *message, json_t *root, struct buffer *reaso
 	return set_text(&message->token, token);
 }
 
+static const char not_boolean[] = "\"outcomes\" is true or false";
+
 static int read_subscribe(struct message *message, json_t *root, struct buffer *reason)
 {
 	const json_t *outcomes = json_object_get(root, "outcomes");
 	if (outcomes && !json_is_boolean(outcomes))
-		return refuse(reason, "\"outcomes\" is true or false");
-	message->wants_outcomes = json_is_true(outcomes);
+		return refuse(reason, not_boolean);
 	int r = read_filters(message, root, reason);
+	for (size_t i = 0; i < message->n_filters; i++)
+		message->filters[i].filter.has_outcomes = json_is_true(outcomes);
 	return r == MESSAGE_OK ? read_start(message, root, reason) : r;
 }
 
@@ -290,6 +293,12 @@ static int read_filter_parameter(struct filter *filter, struct span name, struct
 	return MESSAGE_E_MALFORMED;
 }
 
+static int set_outcomes(struct filter *filter, struct span word, struct buffer *reason)
+{
+	filter->has_outcomes = span_equal(word, SPAN("true"));
+	return filter->has_outcomes || span_equal(word, SPAN("false")) ? MESSAGE_OK : refuse(reason, not_boolean);
+}
+
 static int read_parameter(struct message *message, struct span name, struct span value, struct buffer *reason)
 {
 	uint64_t last = 0;
@@ -303,6 +312,8 @@ static int read_parameter(struct message *message, struct span name, struct span
 		(void)span_to_u64(value, MESSAGE_MAX_LAST, &last);
 		return set_last(message, last, reason);
 	}
+	if (span_equal(name, SPAN("outcomes")))
+		return set_outcomes(&message->filters[0].filter, value, reason);
 	return read_filter_parameter(&message->filters[0].filter, name, value, reason);
 }
 

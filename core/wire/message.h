@@ -4,9 +4,9 @@
  *
  *     {"type":"auth","token":"…"}
  *     {"type":"subscribe","id":"s1","filter":{…},"after":"POSITION"|"earliest"|"latest"}
- *     {"type":"subscribe","filters":{"s1":{…},"s2":{…}},"last":1}
+ *     {"type":"subscribe","filters":{"s1":{…},"s2":{…}},"last":1,"outcomes":true}
  *     {"type":"unsubscribe","id":"s1"}      {"type":"ping"}
- *     ?interactions=conferencing_*&tags.user=42&after=latest&ticket=…
+ *     ?interactions=conferencing_*&tags.user=42&after=latest&outcomes=true&ticket=…
  *
  * Strict: a key that nobody knows is a mistake of somebody who will wonder why it has no effect, so it is said.
  */
@@ -42,12 +42,11 @@ struct message {
 	char *id;     /* NULL if there is none; set whenever it can be read, also when the message is refused */
 	char *token;  /* AUTH */
 	char *ticket; /* URL only; NULL if there is none */
-	struct message_filter *filters; /* SUBSCRIBE: at least one */
+	struct message_filter *filters; /* SUBSCRIBE: at least one; all of them have outcomes, or none */
 	size_t n_filters;
 	enum message_start start;
 	struct position after;
 	uint64_t last;
-	bool wants_outcomes;
 };
 
 enum message_outcome {

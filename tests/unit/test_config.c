@@ -93,6 +93,7 @@ static void expect_default_subscribers(const struct config_subscribers *subscrib
 	CU_ASSERT_PTR_NULL(subscribers->audience);
 	CU_ASSERT_FALSE(subscribers->anonymous);
 	CU_ASSERT_FALSE(subscribers->anonymous_anywhere);
+	CU_ASSERT_FALSE(subscribers->outcomes);
 	CU_ASSERT_EQUAL(subscribers->ping_ms, 25000);
 	CU_ASSERT_EQUAL(subscribers->auth_timeout_ms, 10000);
 	CU_ASSERT_EQUAL(subscribers->stalled_timeout_ms, 60000);

@@ -108,9 +108,10 @@ static struct event *make_event(uint32_t kind)
 	const struct interaction interaction = { span_text(types[kind % 3]), SPAN("") };
 	const struct tag tag = { SPAN("user"), span_text(users[kind / 3 % 4]) };
 	const struct event model = {
+		.kind = kind % 7 ? EVENT_CALLBACK : EVENT_OUTCOME,
 		.source = SPAN("cronofy"),
 		.event_id = kind % 5 ? SPAN("e1") : SPAN("e2"),
-		.body = SPAN("{}"),
+		.body = SPAN("{\"event\":1,\"handler\":\"it\"}"),
 		.interactions = &interaction,
 		.n_interactions = 1,
 		.tags = &tag,
@@ -136,6 +137,7 @@ static struct filter make_filter(uint32_t kind)
 	if (kind % 5 == 4)
 		r = filter_add(&filter, FILTER_EVENT_IDS, SPAN("e2"), &reason);
 	CU_ASSERT_FATAL(r == 0);
+	filter.has_outcomes = kind / 5 % 2 == 0;
 	return filter;
 }
 

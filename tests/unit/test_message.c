@@ -71,7 +71,7 @@ static void test_reads_subscribe(void)
 	CU_ASSERT_EQUAL(message.n_filters, 1);
 	CU_ASSERT_TRUE(has_filter(&message, 0, "s1", "{\"tags\":{\"user\":[\"42\"]}}"));
 	CU_ASSERT_EQUAL(message.start, MESSAGE_START_NONE);
-	CU_ASSERT_FALSE(message.wants_outcomes);
+	CU_ASSERT_FALSE(message.filters[0].filter.has_outcomes);
 }
 
 static void test_reads_several_filters(void)
@@ -84,13 +84,14 @@ static void test_reads_several_filters(void)
 	CU_ASSERT_TRUE(has_filter(&message, 1, "s1", "{\"sources\":[\"a\"]}"));
 	CU_ASSERT_TRUE(has_filter(&message, 2, "\xc3\xa9", "{\"interactions\":[\"b*\"]}"));
 	CU_ASSERT_PTR_NULL(message.id);
-	CU_ASSERT_TRUE(message.wants_outcomes);
+	for (size_t i = 0; i < message.n_filters; i++)
+		CU_ASSERT_TRUE(message.filters[i].filter.has_outcomes);
 	CLEANUP(message_finish)
 	struct message named =
 		parse(SPAN("{\"type\":\"subscribe\",\"id\":\"7\",\"filters\":{\"s1\":{}},\"outcomes\":false}"));
 	CU_ASSERT_STRING_EQUAL(named.id, "7");
 	CU_ASSERT_TRUE(has_filter(&named, 0, "s1", "{}"));
-	CU_ASSERT_FALSE(named.wants_outcomes);
+	CU_ASSERT_FALSE(named.filters[0].filter.has_outcomes);
 }
 
 #define SUBSCRIBE(more) "{\"type\":\"subscribe\",\"id\":\"s1\",\"filter\":{}," more "}"
@@ -408,7 +409,7 @@ static void test_reads_filters_from_a_url(void)
 		CU_ASSERT_EQUAL(message.start, MESSAGE_START_NONE);
 		CU_ASSERT_PTR_NULL(message.ticket);
 		CU_ASSERT_PTR_NULL(message.token);
-		CU_ASSERT_FALSE(message.wants_outcomes);
+		CU_ASSERT_FALSE(message.filters[0].filter.has_outcomes);
 	}
 }
 
@@ -428,6 +429,15 @@ static void test_reads_the_rest_of_a_url(void)
 	CU_ASSERT_EQUAL(empty.start, MESSAGE_START_LATEST);
 	CU_ASSERT_EQUAL(bare.start, MESSAGE_START_LAST);
 	CU_ASSERT_EQUAL(bare.last, 100);
+}
+
+static void test_reads_outcomes_of_a_url(void)
+{
+	CLEANUP(message_finish) struct message wanted = parse_query("outcomes=true&sources=a", "");
+	CLEANUP(message_finish) struct message not = parse_query("outcomes=true&outcomes=false", "");
+	CU_ASSERT_TRUE(wanted.filters[0].filter.has_outcomes);
+	CU_ASSERT_TRUE(has_filter(&wanted, 0, MESSAGE_URL_ID, "{\"sources\":[\"a\"]}"));
+	CU_ASSERT_FALSE(not .filters[0].filter.has_outcomes);
 }
 
 static void test_leaves_others_alone(void)
@@ -459,7 +469,9 @@ static void test_refuses_bad_parameters(void)
 		{ SPAN("tags=user"), "unknown parameter \"tags\"" },
 		{ SPAN("tags[user]=42"), "unknown parameter \"tags[user]\"" },
 		{ SPAN("filter={}"), "unknown parameter \"filter\"" },
-		{ SPAN("outcomes=true"), "unknown parameter \"outcomes\"" },
+		{ SPAN("outcomes"), "\"outcomes\" is true or false" },
+		{ SPAN("outcomes=1"), "\"outcomes\" is true or false" },
+		{ SPAN("outcomes=tru%65"), "\"outcomes\" is true or false" },
 		{ SPAN("sources=a;interactions=b;c=\"\"&\"\x01\xff=1"), "unknown parameter \"\\\"\\u0001\xef\xbf\xbd\"" },
 		{ SPAN("x12345678901234567890123456789012345678901234567890123456789012345678901234567890=1"),
 		  "unknown parameter \"x123456789012345678901234567890123456789012345678901234567890123\"" },
@@ -554,6 +566,7 @@ UNIT_MAIN({ "reads auth", test_reads_auth }, { "reads subscribe", test_reads_sub
 		  { "forgets earlier reasons", test_forgets_earlier_reasons }, { "names outcomes", test_names_outcomes },
 		  { "reads filters from a URL", test_reads_filters_from_a_url },
 		  { "reads ticket and start from a URL", test_reads_the_rest_of_a_url },
+		  { "reads outcomes of a URL", test_reads_outcomes_of_a_url },
 		  { "leaves others' parameters alone", test_leaves_others_alone },
 		  { "refuses bad parameters", test_refuses_bad_parameters },
 		  { "bounds lists in a URL", test_bounds_lists_in_a_url })

@@ -4,6 +4,7 @@
  * index, through damaged ones, and after retention. A seeded generator makes the runs repeatable.
  */
 #include "store_unit.h"
+#include "wire/outcome.h"
 
 #define N_TYPES 7
 #define N_USERS 23
@@ -25,12 +26,23 @@ static size_t user_of(uint64_t s)
 	return (size_t)((s * 40503u >> 5) % N_USERS);
 }
 
+static struct event *outcome_of(struct event *event)
+{
+	struct event *outcome = NULL;
+	const struct outcome what = { .sequence = 1, .at_ms = event->received_ms, .state = SPAN("done") };
+	CU_ASSERT_EQUAL_FATAL(outcome_create(event, &what, &outcome), 0);
+	event_unref(event);
+	return outcome;
+}
+
+/* Each ninth is an outcome. */
 static struct event *event_of(uint64_t s, int64_t received_ms)
 {
 	char id[24], user[24];
 	(void)snprintf(id, sizeof id, "e%llu", (unsigned long long)s);
 	(void)snprintf(user, sizeof user, "u%zu", user_of(s));
-	return make_event(id, type_of(s), user, received_ms);
+	struct event *event = make_event(id, type_of(s), user, received_ms);
+	return s % 9 ? event : outcome_of(event);
 }
 
 /* first..last, in as few batches as it takes. */
@@ -51,6 +63,7 @@ static void append_range(struct bench *bench, uint64_t first, uint64_t last)
 
 struct question {
 	const char *event_id, *type, *user; /* NULL: not asked for */
+	bool has_outcomes;
 };
 
 static struct filter filter_of(const struct question *question)
@@ -66,6 +79,7 @@ static struct filter filter_of(const struct question *question)
 	if (r == 0 && question->user)
 		r = filter_add_tag(&filter, SPAN("user"), span_text(question->user), &reason);
 	CU_ASSERT_EQUAL_FATAL(r, 0);
+	filter.has_outcomes = question->has_outcomes;
 	return filter;
 }
 
@@ -131,11 +145,22 @@ static void check_newest(struct bench *bench, const struct question *question, s
 }
 
 static const struct question questions[] = {
-	{ .event_id = "e1" },     { .event_id = "e16383" },
-	{ .event_id = "e16384" }, { .event_id = "e33000" },
-	{ .user = "u5" },         { .user = "nobody" },
-	{ .type = "rare" },       { .type = "conferencing_failing", .user = "u7" },
+	{ .event_id = "e1" },
+	{ .event_id = "e16383" },
+	{ .event_id = "e16384" },
+	{ .event_id = "e33000" },
+	{ .user = "u5" },
+	{ .user = "nobody" },
+	{ .type = "rare" },
+	{ .type = "conferencing_failing", .user = "u7" },
 	{ .type = "rare*" },
+	{ .event_id = "e16380" },
+	{ .event_id = "e16380", .has_outcomes = true },
+	{ .event_id = "e33003", .has_outcomes = true },
+	{ .user = "u5", .has_outcomes = true },
+	{ .type = "conferencing_failing", .user = "u7", .has_outcomes = true },
+	{ .type = "rare", .has_outcomes = true },
+	{ .type = "rare*", .has_outcomes = true },
 };
 
 static void ask_everything(struct bench *bench, uint64_t after)

@@ -180,6 +180,20 @@ static void test_grants_what_the_token_says(void)
 	CU_ASSERT_STRING_EQUAL(grant->key_id, RSA_THUMBPRINT);
 }
 
+static void test_outcomes_are_granted_apart(void)
+{
+	CLEANUP(grant_unref) struct grant *grant = NULL;
+	CLEANUP(filter_finish) struct filter filter;
+	filter_init(&filter);
+	filter.has_outcomes = true;
+	CU_ASSERT_EQUAL_FATAL(grant_create_anonymous(&grant), 0);
+	CU_ASSERT_TRUE(grant_allows(grant, &filter));
+	grant->has_outcomes = false;
+	CU_ASSERT_FALSE(grant_allows(grant, &filter));
+	filter.has_outcomes = false;
+	CU_ASSERT_TRUE(grant_allows(grant, &filter));
+}
+
 static void test_anonymous_may_everything(void)
 {
 	CLEANUP(token_keys_unref) struct token_keys *keys = keys_of(RSA_PUBLIC);
@@ -1025,6 +1039,7 @@ static void test_outcomes_have_names(void)
 UNIT_MAIN({ "accepts what others signed", test_accepts_what_others_signed },
 		  { "accepts the RFCs' examples", test_accepts_the_rfcs_examples },
 		  { "grants what the token says", test_grants_what_the_token_says },
+		  { "outcomes are granted apart", test_outcomes_are_granted_apart },
 		  { "anonymous subscribers may everything", test_anonymous_may_everything },
 		  { "knows its keys by their thumbprints", test_knows_its_keys },
 		  { "a removed key is gone, a renamed one is not", test_a_removed_key_is_gone },

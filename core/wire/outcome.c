@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/outcome.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+/* What the body begins with; the sequence follows, then a comma. */
+#define BODY_BEGINNING SPAN("{\"event\":")
+
+static void add_text(struct buffer *json, const char *key, struct span text)
+{
+	buffer_add_printf(json, ",\"%s\":", key);
+	buffer_add_json(json, text);
+}
+
+int outcome_create(const struct event *event, const struct outcome *outcome, struct event **ret_event)
+{
+	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
+	buffer_add(&body, BODY_BEGINNING);
+	buffer_add_u64(&body, outcome->sequence);
+	add_text(&body, "handler", outcome->handler);
+	add_text(&body, "state", outcome->state);
+	buffer_add_printf(&body, ",\"attempt\":%lld", (long long)outcome->attempt);
+	add_text(&body, "detail", outcome->detail);
+	buffer_add_char(&body, '}');
+	if (body.failed)
+		return -ENOMEM;
+	return event_create(&(struct event){ .kind = EVENT_OUTCOME,
+										 .received_ms = outcome->at_ms,
+										 .source = event->source,
+										 .event_id = event->event_id,
+										 .body = buffer_span(&body),
+										 .interactions = &event->interactions[outcome->interaction],
+										 .n_interactions = 1,
+										 .tags = event->tags,
+										 .n_tags = event->n_tags },
+						ret_event);
+}
+
+static void add_position(struct buffer *json, const char *key, const struct position *position)
+{
+	char text[POSITION_TEXT_SIZE];
+	(void)position_format(position, text);
+	buffer_add_printf(json, ",\"%s\":\"%s\"", key, text);
+}
+
+/* Takes the sequence off the body; what is left begins with the handler's key. */
+static uint64_t take_sequence(struct span *body)
+{
+	uint64_t sequence = 0;
+	struct span number;
+	*body = span_skip(*body, BODY_BEGINNING.n);
+	(void)span_next(body, ',', &number);
+	(void)span_to_u64(number, UINT64_MAX, &sequence);
+	return sequence;
+}
+
+void outcome_add_message(struct buffer *json, const struct event *event, const struct position *position)
+{
+	const struct interaction *interaction = &event->interactions[0];
+	struct span rest = event->body;
+	struct position of_event = *position;
+	of_event.sequence = take_sequence(&rest);
+	char at[CLOCK_TEXT_SIZE];
+	clock_format(event->received_ms, at);
+	buffer_add_text(json, "{\"type\":\"outcome\"");
+	add_position(json, "position", position);
+	add_position(json, "event_position", &of_event);
+	buffer_add_printf(json, ",\"at\":\"%s\"", at);
+	add_text(json, "source", event->source);
+	add_text(json, "event_id", event->event_id);
+	add_text(json, "interaction", interaction->type);
+	if (interaction->subtype.n)
+		add_text(json, "subtype", interaction->subtype);
+	buffer_add_text(json, ",\"tags\":");
+	event_add_tags(json, event);
+	buffer_add_char(json, ',');
+	buffer_add(json, rest);
+}
