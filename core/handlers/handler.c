@@ -35,6 +35,7 @@ void job_destroy(struct job *job)
 	job->handler->supervisor->n_in_hand--;
 	(void)atomic_fetch_sub(&job->handler->n_held, 1);
 	handler_touch(job->handler);
+	notice_forget(job);
 	event_unref(job->event);
 	free(job);
 }
@@ -79,12 +80,13 @@ void job_submit(struct job *job)
 
 static void settle(struct job *job, const struct delivery *delivery, const struct attempt *attempt)
 {
-	job->settlement = (struct store_settlement){ .work.kind = WORK_SETTLE,
-												 .delivery = *delivery,
-												 .has_attempt = attempt,
-												 .has_others = job->event->n_interactions > 1 };
+	struct store_settlement *settlement = &job->settlement;
+	settlement->work.kind = WORK_SETTLE;
+	settlement->delivery = *delivery;
+	settlement->has_attempt = attempt;
 	if (attempt)
-		job->settlement.attempt = *attempt;
+		settlement->attempt = *attempt;
+	settlement->has_others = job->event->n_interactions > 1;
 	job_submit(job);
 }
 
@@ -107,8 +109,9 @@ void handler_give_back(struct handler *handler)
 	}
 }
 
-static void note_pause(struct handler *handler, enum schedule_result result, int64_t now_ms)
+static void note_pause(struct job *job, enum schedule_result result, int64_t now_ms)
 {
+	struct handler *handler = job->handler;
 	const char *name = handler->config->name;
 	if (result == RESULT_DONE && breaker_note_success(&handler->breaker))
 		log_info("handler goes on", LOG_TEXT("handler", name));
@@ -117,7 +120,7 @@ static void note_pause(struct handler *handler, enum schedule_result result, int
 		log_warning("handler pauses: nothing but failures", LOG_TEXT("handler", name),
 					LOG_NUMBER("failures", handler->breaker.n_failures),
 					LOG_NUMBER("pause_ms", handler->config->breaker.pause_ms));
-		notice_breaker(handler);
+		notice_breaker(job);
 	}
 	atomic_store(&handler->is_paused, handler->breaker.is_open);
 	if (handler->breaker.is_open)
@@ -177,14 +180,15 @@ void job_conclude(struct job *job, enum schedule_result result, int64_t retry_af
 	handler->mean_ns += (took_ns >> 3) - (handler->mean_ns >> 3);
 	count(handler, result, delivery.state);
 	log_conclusion(job, &delivery, text);
+	notice_outcome(job, &delivery, text);
 	if (delivery.state == DELIVERY_DEAD)
 		notice_dead_letter(job, &delivery, text);
+	note_pause(job, result, what.now_ms);
 	settle(job, &delivery,
 		   &(struct attempt){ .started_ms = job->started_ms,
 							  .duration_ms = (int64_t)(took_ns / NS_PER_MS),
 							  .outcome = outcomes[result],
 							  .reason = text });
-	note_pause(handler, result, what.now_ms);
 }
 
 /* --- claiming ----------------------------------------------------------------------------------------------------- */

@@ -27,9 +27,9 @@ void supervisor_post(struct supervisor *supervisor, struct supervisor_note *note
 struct job {
 	struct supervisor_note note;
 	struct handler *handler;
-	struct delivery delivery; /* as it was claimed */
-	struct event *event;      /* a reference */
-	struct store_settlement settlement;
+	struct delivery delivery;           /* as it was claimed */
+	struct event *event;                /* a reference */
+	struct store_settlement settlement; /* what is told with it is the job's: notice.h */
 	char reason[DELIVERY_MAX_REASON + 1];
 	int64_t started_ms;
 	uint64_t started_ns;

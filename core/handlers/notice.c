@@ -4,14 +4,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/routes.h"
+#include "wire/outcome.h"
 
 #include <errno.h>
 
 /* No source of the configuration, so that no callback is compared with a notice. */
 #define NOTICE_SOURCE SPAN("belfry")
 
+/* An append, and whom it is owed to. */
 struct notice {
-	struct append append; /* first: supervisor_end_notice() */
+	struct append append;
 	struct owed owed[];
 };
 
@@ -21,12 +23,26 @@ static void notice_destroy(struct notice *notice)
 	free(notice);
 }
 
-void supervisor_end_notice(struct append *append, int error)
+void notice_forget(struct job *job)
 {
-	if (error < 0)
-		log_error_limited("handlers are not told of a dead letter or a pause: it could not be written",
-						  LOG_ERRNO(error));
-	notice_destroy(CONTAINER_OF(append, struct notice, append));
+	struct store_settlement *settlement = &job->settlement;
+	for (size_t i = 0; i < settlement->n_told; i++)
+		notice_destroy(CONTAINER_OF(settlement->told[i], struct notice, append));
+	settlement->n_told = 0;
+}
+
+/* Takes the notice over (NULL without memory). r: whether it has its event. */
+static void tell(struct job *job, struct notice *notice, int r)
+{
+	struct store_settlement *settlement = &job->settlement;
+	if (r == 0) {
+		settlement->told[settlement->n_told++] = &notice->append;
+		return;
+	}
+	log_error_limited("what became of a delivery is not told", LOG_TEXT("handler", job->handler->config->name),
+					  LOG_ERRNO(r));
+	if (notice)
+		notice_destroy(notice);
 }
 
 static size_t count_targets(const struct config *config, const char *type, const struct handler *about)
@@ -41,7 +57,7 @@ static size_t count_targets(const struct config *config, const char *type, const
 }
 
 /* For all handlers of this type but the one that it is about. */
-static struct notice *make(struct handler *about, const char *type)
+static struct notice *make(const struct handler *about, const char *type)
 {
 	const struct config *config = about->supervisor->config;
 	size_t n = count_targets(config, type, about);
@@ -59,18 +75,6 @@ static struct notice *make(struct handler *about, const char *type)
 	return notice;
 }
 
-static void submit(struct handler *about, struct notice *notice, const struct event *model)
-{
-	struct supervisor *supervisor = about->supervisor;
-	int r = event_create(model, &notice->append.event);
-	if (r == 0)
-		r = store_append(supervisor->store, &notice->append);
-	if (r < 0)
-		supervisor_end_notice(&notice->append, r);
-	else
-		supervisor->has_submitted = true;
-}
-
 static void add_text(struct buffer *body, const char *key, struct span text)
 {
 	buffer_add_printf(body, ",\"%s\":", key);
@@ -84,7 +88,7 @@ static void begin_body(struct buffer *body, const char *type, const struct handl
 	add_text(body, "handler", span_text(about->config->name));
 }
 
-void notice_dead_letter(const struct job *job, const struct delivery *delivery, struct span reason)
+void notice_dead_letter(struct job *job, const struct delivery *delivery, struct span reason)
 {
 	const struct event *event = job->event;
 	struct notice *notice = event->kind == EVENT_NOTICE ? NULL : make(job->handler, ROUTES_DEAD_LETTER);
@@ -106,24 +110,21 @@ void notice_dead_letter(const struct job *job, const struct delivery *delivery, 
 	if (event->kind == EVENT_CALLBACK)
 		buffer_add(&body, event->body);
 	buffer_add_char(&body, '}');
-	if (body.failed) {
-		supervisor_end_notice(&notice->append, -ENOMEM);
-		return;
-	}
-	submit(job->handler, notice,
-		   &(struct event){ .kind = EVENT_NOTICE,
-							.received_ms = clock_wall_ms(),
-							.source = NOTICE_SOURCE,
-							.event_id = event->event_id,
-							.body = buffer_span(&body),
-							.interactions = &interaction,
-							.n_interactions = 1,
-							.tags = event->tags,
-							.n_tags = event->n_tags });
+	const struct event model = { .kind = EVENT_NOTICE,
+								 .received_ms = clock_wall_ms(),
+								 .source = NOTICE_SOURCE,
+								 .event_id = event->event_id,
+								 .body = buffer_span(&body),
+								 .interactions = &interaction,
+								 .n_interactions = 1,
+								 .tags = event->tags,
+								 .n_tags = event->n_tags };
+	tell(job, notice, body.failed ? -ENOMEM : event_create(&model, &notice->append.event));
 }
 
-void notice_breaker(struct handler *handler)
+void notice_breaker(struct job *job)
 {
+	const struct handler *handler = job->handler;
 	struct notice *notice = make(handler, ROUTES_BREAKER);
 	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
 	const struct interaction interaction = { SPAN(ROUTES_BREAKER), span_text(handler->config->name) };
@@ -132,15 +133,29 @@ void notice_breaker(struct handler *handler)
 	begin_body(&body, ROUTES_BREAKER, handler);
 	buffer_add_printf(&body, ",\"failures\":%llu,\"pause_ms\":%lld}}", (unsigned long long)handler->breaker.n_failures,
 					  (long long)handler->config->breaker.pause_ms);
-	if (body.failed) {
-		supervisor_end_notice(&notice->append, -ENOMEM);
+	const struct event model = { .kind = EVENT_NOTICE,
+								 .received_ms = clock_wall_ms(),
+								 .source = NOTICE_SOURCE,
+								 .body = buffer_span(&body),
+								 .interactions = &interaction,
+								 .n_interactions = 1 };
+	tell(job, notice, body.failed ? -ENOMEM : event_create(&model, &notice->append.event));
+}
+
+void notice_outcome(struct job *job, const struct delivery *delivery, struct span reason)
+{
+	static const char *const states[] = {
+		[DELIVERY_DUE] = "retry", [DELIVERY_DONE] = "done", [DELIVERY_DEAD] = "dead"
+	};
+	const struct outcome outcome = { .sequence = delivery->sequence,
+									 .interaction = (size_t)delivery->interaction,
+									 .at_ms = clock_wall_ms(),
+									 .handler = span_text(job->handler->config->name),
+									 .state = span_text(states[delivery->state]),
+									 .attempt = schedule_attempt_number(&job->delivery),
+									 .detail = reason };
+	if (!job->handler->supervisor->config->subscribers.outcomes || job->event->kind != EVENT_CALLBACK)
 		return;
-	}
-	submit(handler, notice,
-		   &(struct event){ .kind = EVENT_NOTICE,
-							.received_ms = clock_wall_ms(),
-							.source = NOTICE_SOURCE,
-							.body = buffer_span(&body),
-							.interactions = &interaction,
-							.n_interactions = 1 });
+	struct notice *notice = calloc(1, sizeof *notice);
+	tell(job, notice, notice ? outcome_create(job->event, &outcome, &notice->append.event) : -ENOMEM);
 }

@@ -30,9 +30,6 @@ void supervisor_note_owed(struct supervisor *supervisor, size_t handler);
 void supervisor_note_all(struct supervisor *supervisor);
 void supervisor_wake(struct supervisor *supervisor);
 
-/* An append of an event of kind EVENT_NOTICE is the supervisor's, and is over: 0, or the error. Any thread. */
-void supervisor_end_notice(struct append *append, int error);
-
 /* Nothing more is begun; what waits in its hands is given back. Any thread. */
 void supervisor_drain(struct supervisor *supervisor);
 /* After supervisor_drain(): whether nothing is in its hands any more. Any thread. */

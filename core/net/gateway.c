@@ -39,12 +39,16 @@ static void on_commit_note(struct reactor *reactor, struct note *note)
 	free(commit);
 }
 
-/* NULL for a notice: that is the supervisor's. */
+/* NULL for what came with a settlement. */
 static struct reactor *reactor_of(const struct commit_item *item)
 {
-	if (item->event->kind == EVENT_NOTICE)
-		return NULL;
-	return ((struct exchange *)item->append->owner)->reactor;
+	const struct exchange *exchange = item->append->owner;
+	return exchange ? exchange->reactor : NULL;
+}
+
+static bool is_pushed(const struct commit_item *item)
+{
+	return item->status == COMMIT_STORED && (item->event->kind == EVENT_CALLBACK || item->event->kind == EVENT_OUTCOME);
 }
 
 /* The frames of what is new, encoded once for all reactors. */
@@ -57,7 +61,7 @@ static int make_batch(const struct gateway *gateway, const struct commit *commit
 		return -ENOMEM;
 	for (size_t i = 0; i < commit->n; i++) {
 		const struct commit_item *item = &commit->items[i];
-		if (item->status != COMMIT_STORED || item->event->kind != EVENT_CALLBACK)
+		if (!is_pushed(item))
 			continue;
 		events[n] = item->event;
 		sequences[n++] = item->sequence;
@@ -93,9 +97,6 @@ static void tell_supervisor(const struct gateway *gateway, const struct commit *
 	}
 	if (is_owed)
 		supervisor_wake(gateway->supervisor);
-	for (size_t i = 0; i < commit->n; i++)
-		if (!reactor_of(&commit->items[i]))
-			supervisor_end_notice(commit->items[i].append, commit->items[i].error);
 }
 
 /* All notes are made before the first is posted: whoever gets one may answer, and free, its appends at once. What is

@@ -17,7 +17,9 @@
  * done or dead. What is still owed keeps its event in the journal, whatever retention says, though no longer for
  * subscribers.
  *
- * Work is done by the writer, in the same transactions as events; questions are answered by the reader.
+ * Work is done by the writer, in the same transactions as events; questions are answered by the reader. What is told of
+ * a settlement, to handlers or to subscribers, is an event that becomes durable with it, or not at all. What the writer
+ * itself gives up (its event is damaged, or it ended the gateway too often) is told by the log alone.
  */
 #ifndef STORE_DELIVERIES_H
 #define STORE_DELIVERIES_H
@@ -98,6 +100,8 @@ struct store_claim {
 	int64_t next_due_ms; /* when to claim again: `now_ms` if there is more, DELIVERY_BEHIND_MS if there is nothing */
 };
 
+#define SETTLEMENT_MAX_TOLD 3
+
 /* WORK_SETTLE: what becomes of a claimed delivery. */
 struct store_settlement {
 	struct store_work work;
@@ -106,6 +110,9 @@ struct store_settlement {
 	bool has_attempt; /* not if it is only given back */
 	struct attempt attempt;
 	bool has_others; /* the event has other interactions: perhaps one waits for this */
+	/* Events that come with it; on_commit has them before on_done is called. */
+	struct append *told[SETTLEMENT_MAX_TOLD];
+	size_t n_told;
 };
 
 /* WORK_REPLAY: what was done or dead is owed again. */

@@ -124,9 +124,9 @@ CLEANUP_DEFINE(struct journal, journal_close)
 
 /* Fills the table of duplicates from the newest events. It may take a second or two: before the first commit. */
 void journal_remember(struct journal *journal);
-/* Stores a batch (0..JOURNAL_MAX_BATCH) and gives every item its status, sequence and error; does the work that is
- * chained to `work` (NULL: none), without ending it. 0, or what failed. An empty one finds out whether the journal can
- * be written. */
+/* Stores a batch (JOURNAL_MAX_BATCH, and what comes with work) and gives every item its status, sequence and error;
+ * does the work that is chained to `work` (NULL: none), without ending it. 0, or what failed. An empty one finds out
+ * whether the journal can be written. */
 int journal_commit(struct journal *journal, struct commit_item *items, size_t n, struct store_work *work) MUST_USE;
 
 /* A transaction: begin, and if that went well, end with the outcome of what was done in between. A positive outcome

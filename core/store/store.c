@@ -19,6 +19,8 @@
 #define EVENT_OVERHEAD_BYTES 512
 /* Pieces of work in one transaction. */
 #define MAX_WORK 1024
+/* Events in one transaction, with those that come with work. */
+#define MAX_ITEMS (JOURNAL_MAX_BATCH + MAX_WORK * SETTLEMENT_MAX_TOLD)
 
 struct store {
 	struct store_options options;
@@ -29,12 +31,12 @@ struct store {
 
 	pthread_mutex_t write_lock;
 	pthread_cond_t write_wake;
-	struct append *appends, **appends_end;       /* {write_lock} */
-	struct store_work *work, **work_end;         /* {write_lock} */
-	struct store_status status;                  /* {write_lock} but what the journal itself counts */
-	uint64_t writer_since_ns;                    /* {write_lock}: busy since then; 0 if it is not */
-	bool is_closing;                             /* {write_lock} */
-	struct commit_item items[JOURNAL_MAX_BATCH]; /* the writer's */
+	struct append *appends, **appends_end; /* {write_lock} */
+	struct store_work *work, **work_end;   /* {write_lock} */
+	struct store_status status;            /* {write_lock} but what the journal itself counts */
+	uint64_t writer_since_ns;              /* {write_lock}: busy since then; 0 if it is not */
+	bool is_closing;                       /* {write_lock} */
+	struct commit_item items[MAX_ITEMS];   /* the writer's */
 
 	pthread_mutex_t read_lock;
 	pthread_cond_t read_wake;
@@ -130,16 +132,43 @@ static void end_work(struct store_work *work, int r)
 	}
 }
 
+/* The events that come with the work, behind the first n. How many there are now. */
+static size_t add_told(struct store *store, const struct store_work *work, size_t n)
+{
+	for (; work; work = work->next) {
+		if (work->kind != WORK_SETTLE)
+			continue;
+		const struct store_settlement *settlement = (const struct store_settlement *)work;
+		for (size_t i = 0; i < settlement->n_told; i++) {
+			struct append *append = settlement->told[i];
+			store->items[n++] = (struct commit_item){ .append = append, .event = event_ref(append->event) };
+		}
+	}
+	return n;
+}
+
+static void report(struct store *store, size_t n)
+{
+	if (n)
+		store->options.on_commit(store->options.context, &(struct commit){ store->items, n, store_head(store) });
+	for (size_t i = 0; i < n; i++)
+		event_unref(store->items[i].event);
+}
+
 /* Each piece in a transaction of its own. */
 static void work_alone(struct store *store, struct store_work *work)
 {
 	while (work) {
 		struct store_work *next = work->next;
 		work->next = NULL;
-		int r = journal_commit(store->journal, NULL, 0, work);
+		size_t n = add_told(store, work, 0);
+		int r = journal_commit(store->journal, store->items, n, work);
 		if (r < 0)
 			log_error_limited("what handlers are owed cannot be read or written", LOG_TEXT("path", store->options.path),
 							  LOG_ERRNO(r));
+		else
+			count(store, n, r);
+		report(store, n);
 		work_end(work, r);
 		work = next;
 	}
@@ -149,17 +178,18 @@ static void work_alone(struct store *store, struct store_work *work)
  * nor other work: then all are on their own. */
 static int commit(struct store *store, size_t n, struct store_work *work)
 {
-	int r = journal_commit(store->journal, store->items, n, work);
+	size_t n_all = add_told(store, work, n);
+	int r = journal_commit(store->journal, store->items, n_all, work);
 	bool is_apart = r == -EUCLEAN && work;
-	if (is_apart)
+	if (is_apart) {
+		for (; n_all > n; n_all--)
+			event_unref(store->items[n_all - 1].event);
 		r = n ? journal_commit(store->journal, store->items, n, NULL) : 0;
+	}
 	if (r < 0)
 		log_error_limited("the journal cannot be written", LOG_TEXT("path", store->options.path), LOG_ERRNO(r));
-	count(store, n, r);
-	if (n)
-		store->options.on_commit(store->options.context, &(struct commit){ store->items, n, store_head(store) });
-	for (size_t i = 0; i < n; i++)
-		event_unref(store->items[i].event);
+	count(store, n_all, r);
+	report(store, n_all);
 	if (is_apart)
 		work_alone(store, work);
 	else

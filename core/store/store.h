@@ -28,7 +28,8 @@ struct owed {
 	size_t number; /* the caller's, passed through */
 };
 
-/* One event on its way in. The caller's memory, untouched between store_append() and on_commit. */
+/* One event on its way in, by itself or with a settlement (deliveries.h). The caller's memory, untouched between
+ * store_append() and on_commit. */
 struct append {
 	struct event *event;     /* the caller's reference, kept until on_commit */
 	const struct owed *owed; /* in order of interaction, none twice; becomes durable with the event */

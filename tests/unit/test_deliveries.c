@@ -2,6 +2,7 @@
 /* What is owed to handlers, from the event's commit to the end of its retention, over restarts and damage. */
 #include "store/deliveries.h"
 #include "store_unit.h"
+#include "wire/outcome.h"
 
 #define HOUR_MS (INT64_C(3600) * MS_PER_S)
 #define MAX_CLAIMED 64
@@ -366,6 +367,113 @@ static void test_settles_many_in_one_transaction(void)
 	CU_ASSERT_EQUAL(submit_all(&bench, work, N), 0);
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM deliveries WHERE state = 2"), N);
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM attempts"), N);
+}
+
+/* --- what is told of a settlement --------------------------------------------------------------------------------- */
+
+/* An outcome of that event, by itself. */
+static struct entry entry_of_outcome(const struct event *event, uint64_t sequence)
+{
+	struct entry entry;
+	struct event *outcome = NULL;
+	const struct outcome what = {
+		.sequence = sequence, .at_ms = clock_wall_ms(), .handler = SPAN("a"), .state = SPAN("done"), .attempt = 1
+	};
+	CU_ASSERT_EQUAL_FATAL(outcome_create(event, &what, &outcome), 0);
+	entry_init(&entry, outcome, 0);
+	return entry;
+}
+
+static void tell(struct store_settlement *settlement, struct entry *entry)
+{
+	entry->append.owner = entry; /* it may have been moved */
+	settlement->told[settlement->n_told++] = &entry->append;
+}
+
+/* Its positions follow those of what came in with it, and what it owes is owed. */
+static void test_what_is_told_comes_with_the_settlement(void)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	CLEANUP(hands_finish) struct hands hands = { 0 };
+	begin(&bench);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(append_owing(&bench, to_a, 1).status, COMMIT_STORED);
+	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &hands), 2);
+	struct store_settlement settlements[2];
+	struct entry told[3];
+	for (size_t i = 0; i < 3; i++)
+		told[i] = entry_of_outcome(hands.claimed[i / 2].event, hands.claimed[i / 2].delivery.sequence);
+	for (size_t i = 0; i < 2; i++)
+		settlements[i] = settlement_of(&hands.claimed[i], DELIVERY_DONE, 0);
+	for (size_t i = 0; i < 3; i++)
+		tell(&settlements[i / 2], &told[i]);
+	static const struct owed to_b[] = { OWED(0, "b") };
+	told[1].append.owed = to_b;
+	told[1].append.n_owed = 1;
+	struct store_work *work[] = { &settlements[0].work, &settlements[1].work };
+	CU_ASSERT_EQUAL(submit_all(&bench, work, 2), 0);
+	for (size_t i = 0; i < 3; i++) {
+		CU_ASSERT_TRUE(told[i].is_done);
+		CU_ASSERT_EQUAL(told[i].status, COMMIT_STORED);
+		CU_ASSERT_EQUAL(told[i].sequence, i + 3);
+		event_unref(told[i].append.event);
+	}
+	CU_ASSERT_EQUAL(store_head(bench.store), 5);
+	CU_ASSERT_EQUAL(take(&bench, "b"), 1);
+	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM events WHERE kind = 3"), 3);
+}
+
+/* A settlement that cannot be written tells nothing, and takes nobody along. */
+static void test_nothing_is_told_of_what_failed(void)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	CLEANUP(hands_finish) struct hands hands = { 0 };
+	begin(&bench);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(append_owing(&bench, to_a, 1).status, COMMIT_STORED);
+	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &hands), 2);
+	CU_ASSERT_EQUAL(meddle(bench.path, "DELETE FROM deliveries WHERE sequence = 1"), SQLITE_OK);
+	struct store_settlement settlements[2];
+	struct entry told[2];
+	struct store_work *work[2];
+	for (size_t i = 0; i < 2; i++) {
+		told[i] = entry_of_outcome(hands.claimed[i].event, hands.claimed[i].delivery.sequence);
+		settlements[i] = settlement_of(&hands.claimed[i], DELIVERY_DONE, 0);
+		tell(&settlements[i], &told[i]);
+		work[i] = &settlements[i].work;
+	}
+	CU_ASSERT_EQUAL(submit_all(&bench, work, 2), 0); /* the second one */
+	CU_ASSERT_EQUAL(settlements[0].work.error, -EUCLEAN);
+	CU_ASSERT_EQUAL(told[0].status, COMMIT_FAILED);
+	CU_ASSERT_EQUAL(told[0].error, -EUCLEAN);
+	CU_ASSERT_EQUAL(told[1].status, COMMIT_STORED);
+	CU_ASSERT_EQUAL(told[1].sequence, 3);
+	CU_ASSERT_EQUAL(status_of(&bench).last_error, 0);
+	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM events WHERE kind = 3"), 1);
+	for (size_t i = 0; i < 2; i++)
+		event_unref(told[i].append.event);
+}
+
+/* It has all that duplicates are known by; a callback that comes again is still one of the callback's. */
+static void test_an_outcome_hides_no_duplicate(void)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	CLEANUP(event_unref) struct event *event = make_double("evt", clock_wall_ms());
+	struct entry entry;
+	begin(&bench);
+	entry_init(&entry, event, HOUR_MS);
+	CU_ASSERT_EQUAL(append_all(&bench, &entry, 1), 0);
+	struct entry outcome = entry_of_outcome(event, entry.sequence);
+	outcome.append.owner = &outcome;
+	CU_ASSERT_EQUAL(append_all(&bench, &outcome, 1), 0);
+	event_unref(outcome.append.event);
+	for (int i = 0; i < 2; i++) {
+		entry_init(&entry, event, HOUR_MS);
+		CU_ASSERT_EQUAL(append_all(&bench, &entry, 1), 0);
+		CU_ASSERT_EQUAL(entry.status, COMMIT_DUPLICATE);
+		CU_ASSERT_EQUAL(entry.sequence, 1);
+		reopen_store(&bench);
+	}
 }
 
 /* --- over restarts ------------------------------------------------------------------------------------------------ */
@@ -751,6 +859,9 @@ UNIT_MAIN({ "is owed with its event", test_is_owed_with_its_event },
 		  { "claims are bounded", test_claims_are_bounded },
 		  { "interactions are in order", test_interactions_are_in_order },
 		  { "handlers do not wait for each other", test_handlers_do_not_wait_for_each_other },
+		  { "what is told comes with the settlement", test_what_is_told_comes_with_the_settlement },
+		  { "nothing is told of what failed", test_nothing_is_told_of_what_failed },
+		  { "an outcome hides no duplicate", test_an_outcome_hides_no_duplicate },
 		  { "settles many in one transaction", test_settles_many_in_one_transaction },
 		  { "what was claimed is due again", test_what_was_claimed_is_due_again },
 		  { "what ends the gateway becomes dead", test_what_ends_the_gateway_becomes_dead },
