@@ -304,6 +304,10 @@ static int make_query(struct listening *listening)
 	int r = add_tags(listening->invocation, &listening->filter);
 	if (r != CLI_OK)
 		return r;
+	if (invocation_has(listening->invocation, "outcomes")) {
+		add_parameter(&listening->filter, "", SPAN("outcomes"));
+		buffer_add_text(&listening->filter, "true");
+	}
 	add_start(listening->invocation, &listening->start);
 	buffer_add(&whole, buffer_span(&listening->filter));
 	if (whole.n && listening->start.n)
@@ -625,6 +629,8 @@ static const struct command_option options[] = {
 	{ "source", "NAME", true, "Only from this source." },
 	{ "event-id", "ID", true, "Only about this event." },
 	{ "tag", "NAME=VALUE", true, "Only with this tag." },
+	{ "outcomes", NULL, false,
+	  "Also what handlers did: a line for each attempt. subscribers.outcomes must be true, and the token must grant it." },
 	{ "after", "POSITION", false,
 	  "Begin behind this position, as the gateway gave it, or with \"earliest\"; default \"latest\": what comes from "
 	  "now on." },
@@ -660,6 +666,7 @@ const struct command command_listen = {
 				"belfry listen --interaction 'conferencing_*' --tag user=42\n"
 				"belfry listen --after earliest --json | jq .callback.event.summary\n"
 				"belfry listen --count 1 --timeout 30s\n"
+				"belfry listen --outcomes\n"
 				"BELFRY_TOKEN=$(belfry token) belfry listen --url http://127.0.0.1:8080/subscribe",
 	.options = options,
 	.max_operands = 0,

@@ -136,6 +136,7 @@ void view_add_outcome(struct buffer *line, const json_t *message, bool is_colour
 {
 	static const char *const keys[] = { "handler", "interaction", "state", "detail" };
 	const char *dim = is_coloured ? DIM : NULL;
+	add_column(line, dim, text_of(message, "at"));
 	add_column(line, dim, text_of(message, "position"));
 	add_column(line, dim, SPAN("outcome of"));
 	add_column(line, dim, text_of(message, "event_position"));

@@ -56,6 +56,7 @@ class World:
         retry = {"api_url": self.cronofy.url, "profiles": ["pro_a", "pro_b", "pro_c"], "token_url": self.tokens.url}
         return {
             "plugins": {"program": plugins.handler_path()},
+            "subscribers": {"outcomes": True},
             "handlers": {
                 "next-profile": self.handler("retry_profile", retry),
                 "team-slack": self.handler("slack", slack),
@@ -141,6 +142,33 @@ def test_a_missing_profile_is_replaced(world):
     (message,) = world.slack.messages
     assert message["text"] == "conferencing_assigned"
     assert message["blocks"][-1]["elements"][0]["url"] == written["conferencing"]["join_url"]
+
+
+def test_a_page_shows_what_is_tried(world):
+    """Failing; what the gateway does about it; and what came of it: all that a page needs for its user."""
+    world.cronofy.add_profile(world.cronofy.account, "pro_b")
+    world.cronofy.server.fail("/v1/events", 429, n=1)
+    with world.gateway.connect() as page:
+        page.subscribe({"tags": {"user": "42"}, "interactions": "conferencing_*"}, outcomes=True)
+        world.create()
+        world.cronofy.clock.advance(1)
+        failing = page.expect("event")
+        assert failing["interactions"] == [{"type": "conferencing_failing", "subtype": "profile_missing"}]
+        world.await_version(2)
+        heard = [page.expect("event", "outcome") for _ in range(6)]
+    for message in heard:
+        assert message["tags"]["user"] == "42"
+    (assigned,) = [message for message in heard if message["type"] == "event"]
+    assert assigned["interactions"] == [{"type": "conferencing_assigned"}]
+    outcomes = {(each["event_position"], each["handler"], each["state"], each["detail"])
+                for each in heard if each["type"] == "outcome"}  # fmt: skip
+    assert outcomes == {
+        (failing["position"], "on-call", "done", "accepted for 1 recipient"),
+        (failing["position"], "next-profile", "retry", "Cronofy answered 429: too many requests"),
+        (failing["position"], "next-profile", "done", "tried pro_b after pro_a: accepted"),
+        (assigned["position"], "team-slack", "done", ""),
+        (assigned["position"], "next-profile", "done", "the event has its conference: what was tried is forgotten"),
+    }
 
 
 def test_the_end_of_the_list_is_a_dead_letter(world):
