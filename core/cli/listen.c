@@ -630,7 +630,7 @@ static const struct command_option options[] = {
 	{ "event-id", "ID", true, "Only about this event." },
 	{ "tag", "NAME=VALUE", true, "Only with this tag." },
 	{ "outcomes", NULL, false,
-	  "Also what handlers did: a line for each attempt. subscribers.outcomes must be true, and the token must grant it." },
+	  "Also what handlers did, if subscribers.outcomes is true and the token grants it: a line for each attempt." },
 	{ "after", "POSITION", false,
 	  "Begin behind this position, as the gateway gave it, or with \"earliest\"; default \"latest\": what comes from "
 	  "now on." },

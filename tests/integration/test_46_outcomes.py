@@ -237,38 +237,50 @@ def test_it_is_off_unless_written():
 
 def outcomes_and_attempts(gateway):
     """Of each attempt that is in the journal, and of each that subscribers are told of: (event, attempt, detail)."""
-    attempts = rows(gateway, "SELECT sequence, attempt, reason FROM attempts ORDER BY sequence, attempt")
+    attempts = rows(gateway, "SELECT sequence, attempt, reason FROM attempts WHERE handler = 'it' ORDER BY 1, 2")
     bodies = [json.loads(body) for (body,) in rows(gateway, "SELECT body FROM events WHERE kind = 3")]
     return attempts, sorted((body["event"], body["attempt"], body["detail"]) for body in bodies)
 
 
+def check_what_was_told(gateway):
+    """An outcome for each attempt, and a notice for each dead letter. The attempts."""
+    attempts, outcomes = outcomes_and_attempts(gateway)
+    assert attempts == outcomes
+    dead = rows(gateway, "SELECT sequence FROM deliveries WHERE handler = 'it' AND state = 3 ORDER BY sequence")
+    notices = [json.loads(body)["belfry"] for (body,) in rows(gateway, "SELECT body FROM events WHERE kind = 2")]
+    assert sorted((sequence_of(notice["position"]),) for notice in notices) == dead
+    return attempts
+
+
 def test_kill_minus_nine():
-    """At every start there are as many outcomes as attempts; and who resumes gets each of them once."""
+    """Whenever it is: neither is there without the other; and who resumes gets each outcome once."""
     chance = random.Random(46)
     heard, position = [], "earliest"
     retry = {"initial": "100ms", "maximum": "100ms", "max_attempts": 1000}
-    with Gateway({**handlers(workers=2, retry=retry, breaker={"failures": "off"}), **ON}) as gateway:
+    told_of = {"conferencing_assigned": ["it"], "belfry_dead_letter": ["other"]}
+    changes = handlers(workers=2, retry=retry, breaker={"failures": "off"}, interactions=told_of)
+    changes["handlers"]["other"] = changes["handlers"]["it"]
+    with Gateway({**changes, **ON}) as gateway:
         for _ in range(10):
             with gateway.connect() as subscriber:
                 subscriber.subscribe(after=position, outcomes=True)
                 for _ in range(chance.randrange(5, 20)):
-                    gateway.deliver(told("retry", "done", event_id=uuid.uuid4().hex))
+                    gateway.deliver(told("retry", chance.choice(["done", "reject"]), event_id=uuid.uuid4().hex))
                 for _ in range(chance.randrange(5, 20)):
                     message = subscriber.expect("event", "outcome")
                     heard.append(essence(message))
                     position = message["position"]
                 threading.Event().wait(chance.random() * 0.1)
                 gateway.kill()
-            attempts, outcomes = outcomes_and_attempts(gateway)
-            assert attempts == outcomes
+            check_what_was_told(gateway)
             gateway.start()
         wait_until(lambda: is_settled(gateway))
-        attempts, outcomes = outcomes_and_attempts(gateway)
-        assert attempts == outcomes and len(attempts) >= 2 * 50
+        attempts = check_what_was_told(gateway)
+        assert len(attempts) >= 2 * 50
         rest = gateway.events(f"?outcomes=true&after={position}&limit=1000")
         assert not rest["more"]
         heard += [essence(message) for message in rest["events"]]
         positions = [each if isinstance(each, int) else each[0] for each in heard]
-        assert positions == list(range(1, len(positions) + 1))
-        told_of = sorted(each[1:2] + each[3:] for each in heard if not isinstance(each, int))
-        assert told_of == attempts
+        in_journal = rows(gateway, "SELECT sequence FROM events WHERE kind <> 2 ORDER BY sequence")
+        assert positions == [sequence for (sequence,) in in_journal]
+        assert sorted(each[1:2] + each[3:] for each in heard if not isinstance(each, int)) == attempts
