@@ -49,7 +49,6 @@ def hear(subscriber, n):
 TWICE = [1, (2, 1, "retry", 1, "told to retry"), (3, 1, "done", 2, "")]
 
 
-@pytest.mark.tsan
 def test_each_attempt_has_its_outcome(gateway):
     path = gateway.callback_path(user="42")
     body = told("retry", "done", event_id="one", interaction="conferencing_failing", subtype="x")
