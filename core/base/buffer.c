@@ -148,6 +148,14 @@ void buffer_add_json(struct buffer *b, struct span text)
 	buffer_add_char(b, '"');
 }
 
+void buffer_add_json_member(struct buffer *b, const char *key, struct span text)
+{
+	buffer_add_text(b, ",\"");
+	buffer_add_text(b, key);
+	buffer_add_text(b, "\":");
+	buffer_add_json(b, text);
+}
+
 static bool is_unreserved(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||

@@ -43,6 +43,8 @@ void buffer_add_printf(struct buffer *b, const char *format, ...) __attribute__(
 /* The text as a JSON string, quotes included (RFC 8259). Bytes that are no UTF-8 become
  * U+FFFD, so the result is always valid JSON. */
 void buffer_add_json(struct buffer *b, struct span text);
+/* ,"KEY": with the text behind it: a member of an object that has one already. The key needs no escapes. */
+void buffer_add_json_member(struct buffer *b, const char *key, struct span text);
 /* Percent-encodes all but RFC 3986's unreserved characters. */
 void buffer_add_percent_encoded(struct buffer *b, struct span text);
 /* Drops the first n bytes. */

@@ -81,11 +81,7 @@ static int read_body(const struct invocation *invocation, struct buffer *body)
 		return CLI_E_USAGE;
 	}
 	const char *path = invocation->operands[0];
-	int r = input_read(path, MAX_BODY_BYTES, body);
-	if (r == 0 || r == -ENOMEM)
-		return r;
-	output_complain("%s: %s", path, strerrordesc_np(-r));
-	return CLI_E_IO;
+	return input_require(path, MAX_BODY_BYTES, body);
 }
 
 static int read_source(const struct invocation *invocation, struct explanation *explanation)

@@ -2,12 +2,13 @@
 #include "cli/hosting.h"
 
 #include "base/clock.h"
+#include "base/spawn.h"
+#include "wire/order.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -15,7 +16,6 @@
 #define MEMORY_BYTES (256 * 1024 * 1024)
 #define DESCRIPTORS 64
 #define MAX_ATTEMPTS 12
-#define SOCKET_FD 3
 #define TICK_MS 200
 #define MAX_STATES 100
 /* What callback URIs begin with; nobody listens there. */
@@ -46,37 +46,17 @@ struct hosting {
 
 /* ---- starting ---- */
 
-static int spawn(const char *program, int fd, pid_t *ret_pid)
-{
-	static char *const environment[] = { NULL };
-	char *const arguments[] = { (char *)(uintptr_t)program, (char *)(uintptr_t) "--serve", NULL };
-	posix_spawn_file_actions_t actions;
-	int r = posix_spawn_file_actions_init(&actions);
-	if (r)
-		return -r;
-	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (r == 0) /* stdout is for the result */
-		r = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, fd, SOCKET_FD);
-	if (r == 0)
-		r = posix_spawn(ret_pid, program, &actions, NULL, arguments, environment);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
-
 static int start(struct hosting *hosting)
 {
 	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	const char *const arguments[] = { hosting->plan->program, "--serve", NULL };
+	CLEANUP(close) int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	hosting->fd = pair[0];
-	/* a descriptor that is duplicated onto itself would stay close-on-exec */
-	CLEANUP(close) int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, SOCKET_FD + 1);
-	(void)close(pair[1]);
-	if (theirs < 0)
-		return -errno;
-	return spawn(hosting->plan->program, theirs, &hosting->pid);
+	CLEANUP(close) int theirs = pair[1];
+	const int fds[] = { nothing, STDERR_FILENO, STDERR_FILENO, theirs }; /* stdout is for the result */
+	return spawn_program(arguments, fds, ARRAY_LENGTH(fds), &hosting->pid);
 }
 
 /* ---- saying ---- */
@@ -99,26 +79,18 @@ static int send_packet(struct hosting *hosting, const struct buffer *head, struc
 	return 0;
 }
 
-static void add_member(struct buffer *head, const char *key, struct span value)
-{
-	buffer_add_printf(head, ",\"%s\":", key);
-	buffer_add_json(head, value);
-}
-
 static int send_configuration(struct hosting *hosting)
 {
 	const struct hosting_plan *plan = hosting->plan;
 	CLEANUP(buffer_finish) struct buffer head = BUFFER_INIT;
-	buffer_add_text(&head, "{\"type\":\"configure\"");
-	add_member(&head, "handler", SPAN("test"));
-	add_member(&head, "plugin", span_text(plan->plugin));
-	if (plan->when)
-		add_member(&head, "when", span_text(plan->when));
-	buffer_add_printf(&head, ",\"allow\":[%s%s%s],\"memory_bytes\":%d,\"descriptors\":%d,\"options\":",
-					  plan->can_exec ? "\"exec\"" : "", plan->can_exec && plan->can_reach_inner ? "," : "",
-					  plan->can_reach_inner ? "\"inner\"" : "", MEMORY_BYTES, DESCRIPTORS);
-	buffer_add(&head, plan->options);
-	buffer_add_char(&head, '}');
+	order_add_configuration(&head, &(struct order_configuration){ .handler = SPAN("test"),
+																  .plugin = span_text(plan->plugin),
+																  .options = plan->options,
+																  .when = span_text(plan->when),
+																  .allows_exec = plan->can_exec,
+																  .allows_inner = plan->can_reach_inner,
+																  .memory_bytes = MEMORY_BYTES,
+																  .descriptors = DESCRIPTORS });
 	int r = send_packet(hosting, &head, span_of(NULL, 0));
 	if (head.n)
 		secret_wipe(head.data, head.n);
@@ -129,29 +101,22 @@ static int send_delivery(struct hosting *hosting)
 {
 	const struct event *event = hosting->plan->event;
 	const struct interaction none = { .type = SPAN("unknown"), .subtype = SPAN("") };
-	const struct interaction *interaction = event->n_interactions ? &event->interactions[0] : &none;
 	CLEANUP(buffer_finish) struct buffer head = BUFFER_INIT;
-	buffer_add_text(&head, "{\"type\":\"deliver\"");
-	add_member(&head, "key", SPAN("test-1.0.test"));
-	add_member(&head, "position", SPAN("test-1"));
-	add_member(&head, "source", event->source);
-	add_member(&head, "event_id", event->event_id);
-	add_member(&head, "interaction", interaction->type);
-	add_member(&head, "subtype", interaction->subtype);
-	buffer_add_printf(&head, ",\"index\":0,\"attempt\":1,\"max_attempts\":%d,\"tags\":", MAX_ATTEMPTS);
-	event_add_tags(&head, event);
-	buffer_add_text(&head, ",\"received_ms\":");
-	buffer_add_i64(&head, event->received_ms);
-	buffer_add_text(&head, ",\"deadline_ms\":");
-	buffer_add_i64(&head, hosting->plan->timeout_ms);
-	buffer_add_char(&head, '}');
+	order_add_delivery(&head,
+					   &(struct order_delivery){ .event = event,
+												 .interaction = event->n_interactions ? event->interactions[0] : none,
+												 .key = SPAN("test-1.0.test"),
+												 .position = SPAN("test-1"),
+												 .attempt = 1,
+												 .max_attempts = MAX_ATTEMPTS,
+												 .deadline_ms = hosting->plan->timeout_ms });
 	return send_packet(hosting, &head, event->body);
 }
 
 static int send_stop(struct hosting *hosting)
 {
 	CLEANUP(buffer_finish) struct buffer head = BUFFER_INIT;
-	buffer_add_text(&head, "{\"type\":\"stop\"}");
+	buffer_add(&head, ORDER_STOP);
 	return send_packet(hosting, &head, span_of(NULL, 0));
 }
 
@@ -166,7 +131,7 @@ static void begin(struct hosting *hosting, enum phase phase)
 static int reply(struct hosting *hosting, int error, struct span payload)
 {
 	CLEANUP(buffer_finish) struct buffer head = BUFFER_INIT;
-	buffer_add_printf(&head, "{\"type\":\"reply\",\"error\":%d}", error);
+	order_add_reply(&head, error, SPAN(""));
 	return send_packet(hosting, &head, payload);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/input.h"
 
+#include "cli/invocation.h"
+#include "cli/output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -28,4 +31,13 @@ int input_read(const char *path, size_t max_bytes, struct buffer *bytes)
 		return read_all(STDIN_FILENO, max_bytes, bytes);
 	CLEANUP(close) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : read_all(fd, max_bytes, bytes);
+}
+
+int input_require(const char *path, size_t max_bytes, struct buffer *bytes)
+{
+	int r = input_read(path, max_bytes, bytes);
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	output_complain("%s: %s", path, strerrordesc_np(-r));
+	return CLI_E_IO;
 }

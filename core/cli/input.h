@@ -7,5 +7,7 @@
 
 /* Appends the bytes of the file, unchanged; "-" is stdin. 0; -EFBIG beyond max_bytes; -errno. */
 int input_read(const char *path, size_t max_bytes, struct buffer *bytes) MUST_USE;
+/* The same, told. CLI_OK; CLI_E_IO; -ENOMEM. */
+int input_require(const char *path, size_t max_bytes, struct buffer *bytes) MUST_USE;
 
 #endif

@@ -423,31 +423,17 @@ static int read_token(struct listening *listening, struct buffer *ret_token)
 	return make_token(listening, ret_token);
 }
 
-/* A token is printable ASCII; anything else would be another header. */
-static bool is_token(struct span token)
-{
-	for (size_t i = 0; i < token.n; i++)
-		if (token.data[i] <= ' ' || token.data[i] >= 0x7f)
-			return false;
-	return true;
-}
-
 static int add_authorization(struct listening *listening, struct buffer *field)
 {
 	CLEANUP(secret_buffer_finish) struct buffer token = BUFFER_INIT;
 	int r = read_token(listening, &token);
 	if (r != CLI_OK || token.n == 0)
 		return r;
-	if (!is_token(buffer_span(&token))) {
+	if (!secret_is_token(buffer_span(&token))) {
 		output_complain("the token has a blank or a character in it that no token has");
 		return CLI_E_USAGE;
 	}
-	if (!buffer_reserve(field, token.n + 64)) /* in one piece: growing would leave copies behind */
-		return -ENOMEM;
-	buffer_add_text(field, "Authorization: Bearer ");
-	buffer_add(field, buffer_span(&token));
-	buffer_add(field, span_of("", 1));
-	return CLI_OK;
+	return secret_add_authorization(field, buffer_span(&token));
 }
 
 /* ---- connecting, and again ---- */

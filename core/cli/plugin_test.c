@@ -131,11 +131,7 @@ static int read_body(const char *name, struct buffer *body)
 		buffer_add_text(body, sample->body);
 		return body->failed ? -ENOMEM : CLI_OK;
 	}
-	int r = input_read(name, MAX_BODY_BYTES, body);
-	if (r == 0 || r == -ENOMEM)
-		return r;
-	output_complain("%s: %s", name, strerrordesc_np(-r));
-	return CLI_E_IO;
+	return input_require(name, MAX_BODY_BYTES, body);
 }
 
 static int read_event(struct testing *testing)

@@ -9,6 +9,24 @@
 
 #define MAX_SECRET_BYTES 4096
 
+bool secret_is_token(struct span token)
+{
+	for (size_t i = 0; i < token.n; i++)
+		if (token.data[i] <= ' ' || token.data[i] >= 0x7f)
+			return false;
+	return true;
+}
+
+int secret_add_authorization(struct buffer *field, struct span token)
+{
+	if (!buffer_reserve(field, token.n + 64)) /* in one piece: growing would leave copies behind */
+		return -ENOMEM;
+	buffer_add_text(field, "Authorization: Bearer ");
+	buffer_add(field, token);
+	buffer_add(field, span_of("", 1));
+	return 0;
+}
+
 void secret_buffer_finish(struct buffer *secret)
 {
 	secret_wipe(secret->data, secret->cap);

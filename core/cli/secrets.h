@@ -32,6 +32,10 @@ int secrets_read(const struct invocation *invocation, const struct config_source
 /* One secret in a file, without the newline that editors put at its end; the caller wipes and frees *ret_secret.
  * CLI_OK; CLI_E_IO, told; -ENOMEM. */
 int secret_file_read(const char *path, size_t max_bytes, struct buffer *ret_secret) MUST_USE;
+/* Whether the text can be a bearer token: printable ASCII without blanks. Anything else would be another header. */
+bool secret_is_token(struct span token);
+/* The header's line with it, terminated. 0 or -ENOMEM. */
+int secret_add_authorization(struct buffer *field, struct span token) MUST_USE;
 /* Wipes and frees. */
 void secret_buffer_finish(struct buffer *secret);
 static inline void secret_buffer_finish_cleanup(struct buffer *secret)

@@ -111,11 +111,7 @@ static int read_body(struct sending *sending)
 		buffer_add_text(&sending->body, sample->body);
 		return CLI_OK;
 	}
-	int r = input_read(file, MAX_BODY_BYTES, &sending->body);
-	if (r == 0 || r == -ENOMEM)
-		return r;
-	output_complain("%s: %s", file, strerrordesc_np(-r));
-	return CLI_E_IO;
+	return input_require(file, MAX_BODY_BYTES, &sending->body);
 }
 
 /* Which of the secrets sign: the first, or what the options say. */

@@ -55,13 +55,9 @@ static int read_file(const char *path, json_t **ret_event)
 {
 	json_error_t error;
 	CLEANUP(buffer_finish) struct buffer bytes = BUFFER_INIT;
-	int r = input_read(path, MAX_EVENT_BYTES, &bytes);
-	if (r == -ENOMEM)
+	int r = input_require(path, MAX_EVENT_BYTES, &bytes);
+	if (r != CLI_OK)
 		return r;
-	if (r < 0) {
-		output_complain("%s: %s", path, strerrordesc_np(-r));
-		return CLI_E_IO;
-	}
 	json_t *event = json_loadb(bytes.data ? bytes.data : "", bytes.n, JSON_REJECT_DUPLICATES, &error);
 	if (json_is_object(event)) {
 		*ret_event = event;
@@ -203,16 +199,6 @@ static int add_url(struct upsert *upsert)
 	return upsert->target.url ? CLI_OK : -ENOMEM;
 }
 
-static int check_token(struct span token)
-{
-	for (size_t i = 0; i < token.n; i++)
-		if (token.data[i] <= ' ' || token.data[i] > '~') {
-			output_complain("the access token has characters that none has: one line, without blanks, is expected");
-			return CLI_E_USAGE;
-		}
-	return CLI_OK;
-}
-
 static int read_token(struct upsert *upsert)
 {
 	const char *file = invocation_value(upsert->invocation, "token-file"), *text = getenv("BELFRY_CRONOFY_TOKEN");
@@ -228,12 +214,11 @@ static int read_token(struct upsert *upsert)
 		return r;
 	if (file)
 		token = buffer_span(&bytes);
-	if (!buffer_reserve(&upsert->authorization, token.n + 64)) /* in one piece: growing would leave copies behind */
-		return -ENOMEM;
-	buffer_add_text(&upsert->authorization, "Authorization: Bearer ");
-	buffer_add(&upsert->authorization, token);
-	buffer_add(&upsert->authorization, span_of("", 1));
-	return check_token(token);
+	if (!secret_is_token(token)) {
+		output_complain("the access token has characters that none has: one line, without blanks, is expected");
+		return CLI_E_USAGE;
+	}
+	return secret_add_authorization(&upsert->authorization, token);
 }
 
 static int prepare(struct upsert *upsert)

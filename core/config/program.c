@@ -2,12 +2,12 @@
 #include "config/program.h"
 
 #include "base/clock.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -54,44 +54,6 @@ static int make_input(struct span input, int *ret_fd)
 	return 0;
 }
 
-static int spawn_with(const char *const *arguments, posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
-					  const int fds[3], pid_t *ret_pid)
-{
-	static char *const environment[] = { NULL };
-	sigset_t none, ignored;
-	(void)sigemptyset(&none);
-	(void)sigemptyset(&ignored);
-	(void)sigaddset(&ignored, SIGPIPE); /* by the daemon; what it handles is the default for others anyway */
-	(void)posix_spawnattr_setsigmask(attributes, &none);
-	(void)posix_spawnattr_setsigdefault(attributes, &ignored);
-	(void)posix_spawnattr_setpgroup(attributes, 0);
-	int r =
-		posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	for (int i = 0; i < 3 && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(actions, fds[i], i);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, 3);
-	if (r == 0)
-		r = posix_spawn(ret_pid, arguments[0], actions, attributes, (char *const *)(uintptr_t)arguments, environment);
-	return -r;
-}
-
-static int spawn(const char *const *arguments, const int fds[3], pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int r = posix_spawn_file_actions_init(&actions);
-	if (r)
-		return -r;
-	r = -posix_spawnattr_init(&attributes);
-	if (r == 0) {
-		r = spawn_with(arguments, &actions, &attributes, fds, ret_pid);
-		(void)posix_spawnattr_destroy(&attributes);
-	}
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
-
 static int start(struct run *run, const char *const *arguments, struct span input)
 {
 	CLEANUP(close) int in = -1, out = -1, said = -1;
@@ -107,7 +69,7 @@ static int start(struct run *run, const char *const *arguments, struct span inpu
 		return -errno;
 	run->said.fd = complaints[0];
 	said = complaints[1];
-	return spawn(arguments, (const int[]){ in, out, said }, &run->pid);
+	return spawn_program(arguments, (const int[]){ in, out, said }, 3, &run->pid);
 }
 
 /* --- listening --- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a program to its end and takes what it prints. It has nothing of ours: no environment, no descriptor but three,
- * a process group of its own, which is killed as a whole in the end. What it prints and how long it takes are bounded.
+ * a session of its own (base/spawn.h), which is killed as a whole in the end. What it prints and how long it takes are
+ * bounded.
  */
 #ifndef CONFIG_PROGRAM_H
 #define CONFIG_PROGRAM_H

@@ -3,6 +3,7 @@
 #ifndef HANDLERS_INTERNAL_H
 #define HANDLERS_INTERNAL_H
 
+#include "base/inbox.h"
 #include "handlers/breaker.h"
 #include "handlers/process.h"
 #include "handlers/schedule.h"
@@ -18,7 +19,7 @@
 /* A message to the supervisor's thread; embedded in what it carries, which `run` owns. */
 struct supervisor_note {
 	void (*run)(struct supervisor *supervisor, struct supervisor_note *note);
-	struct supervisor_note *next;
+	struct inbox_item item;
 };
 /* Any thread. */
 void supervisor_post(struct supervisor *supervisor, struct supervisor_note *note);
@@ -106,9 +107,7 @@ struct supervisor {
 	uint64_t n_asks;                       /* ever */
 	atomic_bool is_idle;
 	atomic_bool wants_drain, wants_stop; /* any thread */
-
-	pthread_mutex_t inbox_lock;
-	struct supervisor_note *inbox, **inbox_end; /* {inbox_lock} */
+	struct inbox inbox;
 };
 
 /* Has the handler looked after before the loop waits. */

@@ -75,17 +75,11 @@ static struct notice *make(const struct handler *about, const char *type)
 	return notice;
 }
 
-static void add_text(struct buffer *body, const char *key, struct span text)
-{
-	buffer_add_printf(body, ",\"%s\":", key);
-	buffer_add_json(body, text);
-}
-
 /* {"belfry":{"type":...,"handler":... */
 static void begin_body(struct buffer *body, const char *type, const struct handler *about)
 {
 	buffer_add_printf(body, "{\"belfry\":{\"type\":\"%s\"", type);
-	add_text(body, "handler", span_text(about->config->name));
+	buffer_add_json_member(body, "handler", span_text(about->config->name));
 }
 
 void notice_dead_letter(struct job *job, const struct delivery *delivery, struct span reason)
@@ -99,13 +93,13 @@ void notice_dead_letter(struct job *job, const struct delivery *delivery, struct
 	begin_body(&body, ROUTES_DEAD_LETTER, job->handler);
 	buffer_add_printf(&body, ",\"position\":\"%s-%llu\"", store_epoch(job->handler->supervisor->store),
 					  (unsigned long long)delivery->sequence);
-	add_text(&body, "source", event->source);
+	buffer_add_json_member(&body, "source", event->source);
 	if (event->kind == EVENT_CALLBACK) {
-		add_text(&body, "interaction", event->interactions[delivery->interaction].type);
-		add_text(&body, "subtype", event->interactions[delivery->interaction].subtype);
+		buffer_add_json_member(&body, "interaction", event->interactions[delivery->interaction].type);
+		buffer_add_json_member(&body, "subtype", event->interactions[delivery->interaction].subtype);
 	}
 	buffer_add_printf(&body, ",\"attempts\":%lld", (long long)schedule_attempt_number(&job->delivery));
-	add_text(&body, "reason", reason);
+	buffer_add_json_member(&body, "reason", reason);
 	buffer_add_text(&body, event->kind == EVENT_CALLBACK ? "},\"callback\":" : "}");
 	if (event->kind == EVENT_CALLBACK)
 		buffer_add(&body, event->body);

@@ -2,12 +2,12 @@
 #include "handlers/process.h"
 
 #include "base/clock.h"
+#include "base/spawn.h"
 #include "wire/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -50,56 +50,6 @@ struct process {
 
 /* --- starting ----------------------------------------------------------------------------------------------------- */
 
-static int spawn_with(const char *program, posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
-					  const int fds[4], pid_t *ret_pid)
-{
-	static char *const environment[] = { NULL };
-	char *const arguments[] = { (char *)(uintptr_t)program, (char *)(uintptr_t) "--serve", NULL };
-	sigset_t none, all;
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_setsigmask(attributes, &none);
-	(void)posix_spawnattr_setsigdefault(attributes, &all);
-	int r = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-	for (int i = 0; i < 4 && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(actions, fds[i], i);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, 4);
-	if (r == 0)
-		r = posix_spawn_file_actions_addchdir_np(actions, "/");
-	if (r == 0)
-		r = posix_spawn(ret_pid, program, actions, attributes, arguments, environment);
-	return -r;
-}
-
-static int spawn(const char *program, const int fds[4], pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int r = -posix_spawn_file_actions_init(&actions);
-	if (r < 0)
-		return r;
-	r = -posix_spawnattr_init(&attributes);
-	if (r == 0) {
-		r = spawn_with(program, &actions, &attributes, fds, ret_pid);
-		(void)posix_spawnattr_destroy(&attributes);
-	}
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
-
-/* A descriptor that must not be one of the four that it is to be copied to: a copy onto itself would stay CLOEXEC. */
-static int lift(int *fd)
-{
-	int lifted = *fd > 3 ? *fd : fcntl(*fd, F_DUPFD_CLOEXEC, 4);
-	if (lifted < 0)
-		return -errno;
-	if (lifted != *fd)
-		(void)close(*fd);
-	*fd = lifted;
-	return 0;
-}
-
 static int keep_end(int *end, int *kept)
 {
 	*kept = *end;
@@ -134,11 +84,9 @@ static int start(struct process *process, const char *program)
 		r = make_pipe(&process->printed[1].fd, &err);
 	if (r == 0)
 		r = make_socket(&process->socket, &channel);
-	int *const given[] = { &in, &out, &err, &channel };
-	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(given); i++)
-		r = lift(given[i]);
+	const char *const arguments[] = { program, "--serve", NULL };
 	if (r == 0)
-		r = spawn(program, (const int[]){ in, out, err, channel }, &process->pid);
+		r = spawn_program(arguments, (const int[]){ in, out, err, channel }, 4, &process->pid);
 	if (r < 0)
 		return r;
 	process->pidfd = pidfd_open(process->pid, 0);

@@ -14,25 +14,17 @@
 
 void supervisor_post(struct supervisor *supervisor, struct supervisor_note *note)
 {
-	note->next = NULL;
-	(void)pthread_mutex_lock(&supervisor->inbox_lock);
-	*supervisor->inbox_end = note;
-	supervisor->inbox_end = &note->next;
-	(void)pthread_mutex_unlock(&supervisor->inbox_lock);
+	inbox_put(&supervisor->inbox, &note->item);
 	(void)uv_async_send(&supervisor->wake);
 }
 
 static void run_notes(struct supervisor *supervisor)
 {
-	(void)pthread_mutex_lock(&supervisor->inbox_lock);
-	struct supervisor_note *note = supervisor->inbox;
-	supervisor->inbox = NULL;
-	supervisor->inbox_end = &supervisor->inbox;
-	(void)pthread_mutex_unlock(&supervisor->inbox_lock);
-	while (note) {
-		struct supervisor_note *next = note->next;
+	struct inbox_item *item = inbox_take(&supervisor->inbox);
+	while (item) {
+		struct supervisor_note *note = CONTAINER_OF(item, struct supervisor_note, item);
+		item = item->next; /* the note may go */
 		note->run(supervisor, note);
-		note = next;
 	}
 }
 
@@ -267,8 +259,7 @@ int supervisor_create(const struct config *config, struct store *store, struct s
 		return -ENOMEM;
 	supervisor->config = config;
 	supervisor->store = store;
-	supervisor->inbox_end = &supervisor->inbox;
-	(void)pthread_mutex_init(&supervisor->inbox_lock, NULL);
+	inbox_init(&supervisor->inbox);
 	int r = vault_create(config->journal.path, &supervisor->vault);
 	if (r == 0)
 		r = create_handlers(supervisor);
@@ -320,6 +311,6 @@ void supervisor_destroy(struct supervisor *supervisor)
 	}
 	free(supervisor->handlers);
 	vault_destroy(supervisor->vault);
-	(void)pthread_mutex_destroy(&supervisor->inbox_lock);
+	inbox_finish(&supervisor->inbox);
 	free(supervisor);
 }

@@ -106,32 +106,28 @@ static int find_key(struct vault *vault)
 
 /* --- sealing ------------------------------------------------------------------------------------------------------ */
 
-/* Neither has a NUL. */
-static void add_context(struct buffer *context, struct span handler, struct span name)
+/* The key, and what a sealed value is bound to. Neither name has a NUL. */
+static int prepare(struct vault *vault, struct span handler, struct span name, struct buffer *context)
 {
+	int r = find_key(vault);
 	buffer_add_text(context, "belfry handler state");
 	buffer_add_char(context, '\0');
 	buffer_add(context, handler);
 	buffer_add_char(context, '\0');
 	buffer_add(context, name);
+	return r == 0 && context->failed ? -ENOMEM : r;
 }
 
 int vault_seal(struct vault *vault, struct span handler, struct span name, struct span value, struct buffer *sealed)
 {
 	CLEANUP(buffer_finish) struct buffer context = BUFFER_INIT;
-	int r = find_key(vault);
-	add_context(&context, handler, name);
-	if (r == 0 && context.failed)
-		r = -ENOMEM;
+	int r = prepare(vault, handler, name, &context);
 	return r < 0 ? r : seal(vault->key, buffer_span(&context), value, sealed);
 }
 
 int vault_unseal(struct vault *vault, struct span handler, struct span name, struct span sealed, struct buffer *value)
 {
 	CLEANUP(buffer_finish) struct buffer context = BUFFER_INIT;
-	int r = find_key(vault);
-	add_context(&context, handler, name);
-	if (r == 0 && context.failed)
-		r = -ENOMEM;
+	int r = prepare(vault, handler, name, &context);
 	return r < 0 ? r : unseal(vault->key, buffer_span(&context), sealed, value);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "handlers/internal.h"
+#include "wire/order.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,8 +29,7 @@ static const char *name_of(const struct worker *worker)
 	return worker->handler->config->name;
 }
 
-/* --- saying -------------------------------------------------------------------------------------------------------
- */
+/* --- saying ------------------------------------------------------------------------------------------------------- */
 
 static void send_head(struct worker *worker, struct buffer *head, struct span payload)
 {
@@ -44,54 +44,19 @@ static void configure(struct worker *worker)
 	const struct config_handler *config = worker->handler->config;
 	const struct config_confinement *confinement = &config->confinement;
 	CLEANUP(buffer_finish) struct buffer head = BUFFER_INIT;
-	buffer_add_text(&head, "{\"type\":\"configure\",\"handler\":");
-	buffer_add_json(&head, span_text(config->name));
-	buffer_add_text(&head, ",\"plugin\":");
-	buffer_add_json(&head, span_text(config->file));
-	buffer_add_text(&head, ",\"options\":");
-	buffer_add_text(&head, config->options ? config->options : "{}");
-	if (config->condition) {
-		buffer_add_text(&head, ",\"when\":");
-		buffer_add_json(&head, span_text(config->condition));
-	}
-	buffer_add_text(&head, ",\"allow\":[");
-	buffer_add_text(&head, confinement->allows_exec ? "\"exec\"" : "");
-	buffer_add_text(&head, confinement->allows_exec && confinement->allows_inner ? "," : "");
-	buffer_add_text(&head, confinement->allows_inner ? "\"inner\"" : "");
-	buffer_add_text(&head, "],\"memory_bytes\":");
-	buffer_add_u64(&head, confinement->memory_bytes);
-	buffer_add_text(&head, ",\"descriptors\":");
-	buffer_add_u64(&head, confinement->descriptors);
-	buffer_add_text(&head, ",\"processes\":");
-	buffer_add_u64(&head, confinement->processes);
-	buffer_add_char(&head, '}');
+	order_add_configuration(
+		&head, &(struct order_configuration){ .handler = span_text(config->name),
+											  .plugin = span_text(config->file),
+											  .options = span_text(config->options ? config->options : "{}"),
+											  .when = span_text(config->condition),
+											  .allows_exec = confinement->allows_exec,
+											  .allows_inner = confinement->allows_inner,
+											  .memory_bytes = confinement->memory_bytes,
+											  .descriptors = confinement->descriptors,
+											  .processes = confinement->processes });
 	send_head(worker, &head, SPAN(""));
 	if (head.n)
 		secret_wipe(head.data, head.n);
-}
-
-static void add_text_key(struct buffer *head, const char *key, struct span text)
-{
-	buffer_add_printf(head, ",\"%s\":", key);
-	buffer_add_json(head, text);
-}
-
-static void add_number_key(struct buffer *head, const char *key, int64_t number)
-{
-	buffer_add_printf(head, ",\"%s\":", key);
-	buffer_add_i64(head, number);
-}
-
-/* POSITION.INDEX.HANDLER: the same at each attempt, and of no other delivery. */
-static void add_identity(struct buffer *head, const struct job *job)
-{
-	struct position position = { .sequence = job->delivery.sequence };
-	const char *epoch = store_epoch(job->handler->supervisor->store);
-	char text[POSITION_TEXT_SIZE];
-	memcpy(position.epoch, epoch, strnlen(epoch, POSITION_MAX_EPOCH));
-	size_t n = position_format(&position, text);
-	buffer_add_printf(head, ",\"key\":\"%s.%d.%s\"", text, (int)job->delivery.interaction, job->handler->config->name);
-	add_text_key(head, "position", span_of(text, n));
 }
 
 /* A malformed event has no interactions: it is here because it is a dead letter. */
@@ -103,40 +68,37 @@ static struct interaction interaction_of(const struct job *job)
 	return event->interactions[job->delivery.interaction];
 }
 
+/* Its key is POSITION.INDEX.HANDLER: the same at each attempt, and of no other delivery. */
 static void add_delivery(struct buffer *head, const struct job *job)
 {
 	const struct config_handler *config = job->handler->config;
-	const struct event *event = job->event;
-	struct interaction interaction = interaction_of(job);
-	buffer_add_text(head, "{\"type\":\"deliver\"");
-	add_identity(head, job);
-	add_text_key(head, "source", event->source);
-	add_text_key(head, "event_id", event->event_id);
-	add_text_key(head, "interaction", interaction.type);
-	add_text_key(head, "subtype", interaction.subtype);
-	add_number_key(head, "index", job->delivery.interaction);
-	buffer_add_text(head, ",\"tags\":");
-	event_add_tags(head, event);
-	add_number_key(head, "received_ms", event->received_ms > 0 ? event->received_ms : 0);
-	add_number_key(head, "attempt", schedule_attempt_number(&job->delivery));
-	add_number_key(head, "max_attempts", (int64_t)config->retry.max_attempts);
-	add_number_key(head, "deadline_ms", config->deadline_ms);
-	buffer_add_char(head, '}');
+	struct position position = { .sequence = job->delivery.sequence };
+	const char *epoch = store_epoch(job->handler->supervisor->store);
+	CLEANUP(buffer_finish) struct buffer key = BUFFER_INIT;
+	char text[POSITION_TEXT_SIZE];
+	memcpy(position.epoch, epoch, strnlen(epoch, POSITION_MAX_EPOCH));
+	size_t n = position_format(&position, text);
+	buffer_add_printf(&key, "%s.%d.%s", text, (int)job->delivery.interaction, config->name);
+	order_add_delivery(head, &(struct order_delivery){ .event = job->event,
+													   .interaction = interaction_of(job),
+													   .index = job->delivery.interaction,
+													   .key = buffer_span(&key),
+													   .position = span_of(text, n),
+													   .attempt = schedule_attempt_number(&job->delivery),
+													   .max_attempts = (int64_t)config->retry.max_attempts,
+													   .deadline_ms = config->deadline_ms });
+	head->failed |= key.failed;
 }
 
 void worker_reply(struct worker *worker, int error, struct span text, struct span payload)
 {
 	CLEANUP(buffer_finish) struct buffer head = BUFFER_INIT;
 	worker->ask = 0;
-	buffer_add_printf(&head, "{\"type\":\"reply\",\"error\":%d", error);
-	if (text.n)
-		add_text_key(&head, "text", text);
-	buffer_add_char(&head, '}');
+	order_add_reply(&head, error, text);
 	send_head(worker, &head, payload);
 }
 
-/* --- time ---------------------------------------------------------------------------------------------------------
- */
+/* --- time --------------------------------------------------------------------------------------------------------- */
 
 static void on_start_timeout(uv_timer_t *timer)
 {
@@ -191,7 +153,7 @@ void worker_stop(struct worker *worker)
 		return;
 	worker->handler->supervisor->n_stopping++;
 	become(worker, WORKER_STOPPING, on_stop_timeout, STOP_MS);
-	process_send(worker->process, SPAN("{\"type\":\"stop\"}"), SPAN(""));
+	process_send(worker->process, ORDER_STOP, SPAN(""));
 }
 
 void worker_kill(struct worker *worker, const char *why)
@@ -199,8 +161,7 @@ void worker_kill(struct worker *worker, const char *why)
 	process_kill(worker->process, why);
 }
 
-/* --- hearing ------------------------------------------------------------------------------------------------------
- */
+/* --- hearing ------------------------------------------------------------------------------------------------------ */
 
 static void log_line(struct worker *worker, enum log_level level, const char *message, struct span text)
 {
@@ -289,8 +250,7 @@ static void on_packet(void *owner, const struct packet *packet)
 	hear[packet->type](owner, packet);
 }
 
-/* --- its end ------------------------------------------------------------------------------------------------------
- */
+/* --- its end ------------------------------------------------------------------------------------------------------ */
 
 static void back_off(struct handler *handler)
 {
@@ -366,8 +326,7 @@ static void on_end(void *owner, const char *how)
 	uv_close((uv_handle_t *)&worker->timer, on_timer_closed);
 }
 
-/* --- its beginning ------------------------------------------------------------------------------------------------
- */
+/* --- its beginning ------------------------------------------------------------------------------------------------ */
 
 static const struct process_calls calls = { .on_packet = on_packet, .on_line = on_line, .on_end = on_end };
 

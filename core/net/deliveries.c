@@ -119,19 +119,8 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 static void on_answer(struct reactor *reactor, struct note *note)
 {
 	struct deliveries_exchange *deliveries = CONTAINER_OF(note, struct deliveries_exchange, note);
-	struct exchange *exchange = &deliveries->exchange;
 	(void)reactor;
-	exchange->is_held = false;
-	if (!exchange->connection)
-		exchange_free(exchange);
-	else if (deliveries->error || deliveries->json.failed)
-		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be used now",
-						  "Retry-After: 5\r\n");
-	else
-		connection_answer(exchange->connection, &(struct answer){ .status = 200,
-																  .content_type = "application/json",
-																  .body = buffer_span(&deliveries->json),
-																  .headers = "Cache-Control: no-store\r\n" });
+	exchange_answer_json(&deliveries->exchange, &deliveries->json, deliveries->error, "the journal cannot be used now");
 }
 
 static void post(struct deliveries_exchange *deliveries, int error)
@@ -161,12 +150,6 @@ static void release(struct exchange *exchange)
 
 /* --- the list ----------------------------------------------------------------------------------------------------- */
 
-static void add_key(struct buffer *json, const char *key, struct span text)
-{
-	buffer_add_printf(json, ",\"%s\":", key);
-	buffer_add_json(json, text);
-}
-
 static void add_time(struct buffer *json, const char *key, int64_t ms)
 {
 	char text[CLOCK_TEXT_SIZE];
@@ -179,19 +162,19 @@ static void add_attempt(struct buffer *json, const struct attempt *attempt)
 	buffer_add_printf(json, ",\"last\":{\"outcome\":\"%s\",\"duration_ms\":%lld", outcomes[attempt->outcome],
 					  (long long)attempt->duration_ms);
 	add_time(json, "started_at", attempt->started_ms);
-	add_key(json, "reason", attempt->reason);
+	buffer_add_json_member(json, "reason", attempt->reason);
 	buffer_add_char(json, '}');
 }
 
 static void add_event(struct buffer *json, const struct delivery_row *row)
 {
 	const struct event *event = row->event;
-	add_key(json, "source", event->source);
-	add_key(json, "event_id", event->event_id);
+	buffer_add_json_member(json, "source", event->source);
+	buffer_add_json_member(json, "event_id", event->event_id);
 	if ((uint64_t)row->delivery.interaction >= event->n_interactions)
 		return;
-	add_key(json, "interaction", event->interactions[row->delivery.interaction].type);
-	add_key(json, "subtype", event->interactions[row->delivery.interaction].subtype);
+	buffer_add_json_member(json, "interaction", event->interactions[row->delivery.interaction].type);
+	buffer_add_json_member(json, "subtype", event->interactions[row->delivery.interaction].subtype);
 }
 
 static void add_row(struct buffer *json, const char *epoch, const struct delivery_row *row)
@@ -199,8 +182,8 @@ static void add_row(struct buffer *json, const char *epoch, const struct deliver
 	const struct delivery *delivery = &row->delivery;
 	buffer_add_printf(json, "{\"position\":\"%s-%llu\",\"index\":%lld", epoch, (unsigned long long)delivery->sequence,
 					  (long long)delivery->interaction);
-	add_key(json, "handler", delivery->handler);
-	add_key(json, "state", row->is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
+	buffer_add_json_member(json, "handler", delivery->handler);
+	buffer_add_json_member(json, "state", row->is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
 	buffer_add_printf(json, ",\"attempts\":%lld", (long long)delivery->n_attempts);
 	add_time(json, "owed_since", delivery->owed_ms);
 	if (delivery->state == DELIVERY_DUE && delivery->due_ms != DELIVERY_BEHIND_MS)

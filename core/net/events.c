@@ -82,19 +82,8 @@ static void on_page(struct store_read *read, const struct store_page *page)
 static void on_answer(struct reactor *reactor, struct note *note)
 {
 	struct events_exchange *events = CONTAINER_OF(note, struct events_exchange, note);
-	struct exchange *exchange = &events->exchange;
 	(void)reactor;
-	exchange->is_held = false;
-	if (!exchange->connection)
-		exchange_free(exchange);
-	else if (events->error || events->json.failed)
-		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be read now",
-						  "Retry-After: 5\r\n");
-	else
-		connection_answer(exchange->connection, &(struct answer){ .status = 200,
-																  .content_type = "application/json",
-																  .body = buffer_span(&events->json),
-																  .headers = "Cache-Control: no-store\r\n" });
+	exchange_answer_json(&events->exchange, &events->json, events->error, "the journal cannot be read now");
 }
 
 static bool read_limit(struct span query, uint64_t *ret_limit)

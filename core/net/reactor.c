@@ -120,23 +120,13 @@ static void on_after_waiting(uv_check_t *after_waiting)
 	wake_store(after_waiting->data);
 }
 
-static struct note *take_notes(struct reactor *reactor)
-{
-	(void)pthread_mutex_lock(&reactor->inbox_lock);
-	struct note *notes = reactor->inbox;
-	reactor->inbox = NULL;
-	reactor->inbox_end = &reactor->inbox;
-	(void)pthread_mutex_unlock(&reactor->inbox_lock);
-	return notes;
-}
-
 static void run_notes(struct reactor *reactor)
 {
-	struct note *note = take_notes(reactor);
-	while (note) {
-		struct note *next = note->next;
+	struct inbox_item *item = inbox_take(&reactor->inbox);
+	while (item) {
+		struct note *note = CONTAINER_OF(item, struct note, item);
+		item = item->next; /* the note may go */
 		note->run(reactor, note);
-		note = next;
 	}
 }
 
@@ -147,11 +137,7 @@ static void on_wake(uv_async_t *wake)
 
 void reactor_post(struct reactor *reactor, struct note *note)
 {
-	note->next = NULL;
-	(void)pthread_mutex_lock(&reactor->inbox_lock);
-	*reactor->inbox_end = note;
-	reactor->inbox_end = &note->next;
-	(void)pthread_mutex_unlock(&reactor->inbox_lock);
+	inbox_put(&reactor->inbox, &note->item);
 	(void)uv_async_send(&reactor->wake);
 }
 
@@ -225,8 +211,7 @@ int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char *
 	if (!reactor)
 		return -ENOMEM;
 	reactor->gateway = gateway;
-	reactor->inbox_end = &reactor->inbox;
-	(void)pthread_mutex_init(&reactor->inbox_lock, NULL);
+	inbox_init(&reactor->inbox);
 	struct hub_options options = {
 		.max_ring_bytes = gateway->config->limits.ring_bytes,
 		.head = store_head(gateway->store),
@@ -353,6 +338,6 @@ void reactor_destroy(struct reactor *reactor)
 		tag_checker_destroy(reactor->sources[i].tags);
 	}
 	free(reactor->sources);
-	(void)pthread_mutex_destroy(&reactor->inbox_lock);
+	inbox_finish(&reactor->inbox);
 	free(reactor);
 }

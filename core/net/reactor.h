@@ -10,6 +10,7 @@
 #define NET_REACTOR_H
 
 #include "auth/tags.h"
+#include "base/inbox.h"
 #include "hub/hub.h"
 #include "net/gateway.h"
 #include "net/transport.h"
@@ -21,7 +22,7 @@
 struct note {
 	/* On the reactor's thread; owns the note from then on. */
 	void (*run)(struct reactor *reactor, struct note *note);
-	struct note *next;
+	struct inbox_item item;
 };
 
 /* One source as one reactor needs it: keys have their own scratch memory. */
@@ -57,8 +58,7 @@ struct reactor {
 	char date[40]; /* the Date field's line, made once a second */
 	int64_t date_s;
 
-	pthread_mutex_t inbox_lock;
-	struct note *inbox, **inbox_end; /* {inbox_lock} */
+	struct inbox inbox;
 };
 
 /* Not at the same time on two threads. 0, -EINVAL with *ret_message (the caller frees), or -errno. */

@@ -22,21 +22,13 @@ static struct gateway *gateway_of(const struct subscriber *subscriber)
 
 /* --- what is said ------------------------------------------------------------------------------------------------- */
 
-static void add_text(struct buffer *json, const char *key, const char *value)
-{
-	buffer_add_text(json, ",\"");
-	buffer_add_text(json, key);
-	buffer_add_text(json, "\":");
-	buffer_add_json(json, span_text(value));
-}
-
 static void begin_message(struct buffer *json, const char *type, const char *id)
 {
 	buffer_add_text(json, "{\"type\":\"");
 	buffer_add_text(json, type);
 	buffer_add_char(json, '"');
 	if (id)
-		add_text(json, "id", id);
+		buffer_add_json_member(json, "id", span_text(id));
 }
 
 static void send_simple(struct subscriber *subscriber, const char *type, const char *id)
@@ -51,8 +43,8 @@ static void send_error(struct subscriber *subscriber, const char *id, const char
 {
 	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
 	begin_message(&json, "error", id);
-	add_text(&json, "code", code);
-	add_text(&json, "message", message);
+	buffer_add_json_member(&json, "code", span_text(code));
+	buffer_add_json_member(&json, "message", span_text(message));
 	buffer_add_char(&json, '}');
 	subscriber_send(subscriber, "error", SPAN(""), buffer_span(&json));
 }
@@ -76,8 +68,8 @@ static void send_welcome(struct subscriber *subscriber)
 		(void)snprintf(session, sizeof session, "%016llx", (unsigned long long)id);
 	(void)subscriber_position(subscriber, hub_head(hub_of(subscriber)), position);
 	begin_message(&json, "welcome", NULL);
-	add_text(&json, "session", session);
-	add_text(&json, "position", position);
+	buffer_add_json_member(&json, "session", span_text(session));
+	buffer_add_json_member(&json, "position", span_text(position));
 	add_expiry(&json, subscriber->grant);
 	buffer_add_printf(&json, ",\"ping\":%g}", (double)gateway_of(subscriber)->config->subscribers.ping_ms / MS_PER_S);
 	subscriber_send(subscriber, "welcome", SPAN(""), buffer_span(&json));
@@ -90,7 +82,7 @@ static void send_subscribed(struct subscriber *subscriber, const char *id, bool 
 	(void)subscriber_position(subscriber, sequence, position);
 	begin_message(&json, "subscribed", id);
 	buffer_add_text(&json, is_recovered ? ",\"recovered\":true" : ",\"recovered\":false");
-	add_text(&json, "position", position);
+	buffer_add_json_member(&json, "position", span_text(position));
 	buffer_add_char(&json, '}');
 	subscriber_send(subscriber, "subscribed", SPAN(""), buffer_span(&json));
 }

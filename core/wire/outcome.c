@@ -8,21 +8,15 @@
 /* What the body begins with; the sequence follows, then a comma. */
 #define BODY_BEGINNING SPAN("{\"event\":")
 
-static void add_text(struct buffer *json, const char *key, struct span text)
-{
-	buffer_add_printf(json, ",\"%s\":", key);
-	buffer_add_json(json, text);
-}
-
 int outcome_create(const struct event *event, const struct outcome *outcome, struct event **ret_event)
 {
 	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
 	buffer_add(&body, BODY_BEGINNING);
 	buffer_add_u64(&body, outcome->sequence);
-	add_text(&body, "handler", outcome->handler);
-	add_text(&body, "state", outcome->state);
+	buffer_add_json_member(&body, "handler", outcome->handler);
+	buffer_add_json_member(&body, "state", outcome->state);
 	buffer_add_printf(&body, ",\"attempt\":%lld", (long long)outcome->attempt);
-	add_text(&body, "detail", outcome->detail);
+	buffer_add_json_member(&body, "detail", outcome->detail);
 	buffer_add_char(&body, '}');
 	if (body.failed)
 		return -ENOMEM;
@@ -68,11 +62,11 @@ void outcome_add_message(struct buffer *json, const struct event *event, const s
 	add_position(json, "position", position);
 	add_position(json, "event_position", &of_event);
 	buffer_add_printf(json, ",\"at\":\"%s\"", at);
-	add_text(json, "source", event->source);
-	add_text(json, "event_id", event->event_id);
-	add_text(json, "interaction", interaction->type);
+	buffer_add_json_member(json, "source", event->source);
+	buffer_add_json_member(json, "event_id", event->event_id);
+	buffer_add_json_member(json, "interaction", interaction->type);
 	if (interaction->subtype.n)
-		add_text(json, "subtype", interaction->subtype);
+		buffer_add_json_member(json, "subtype", interaction->subtype);
 	buffer_add_text(json, ",\"tags\":");
 	event_add_tags(json, event);
 	buffer_add_char(json, ',');
