@@ -7,8 +7,13 @@ import sys
 
 import pytest
 
-SECONDS = 90
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))  # where simulator/ is
+
+from gateway import SECRET  # noqa: E402
+from plugins import build  # noqa: E402
+from simulator import Simulator  # noqa: E402
+
+SECONDS = 90
 
 
 def pytest_configure(config):
@@ -31,3 +36,25 @@ def _bound(request):
     signal.alarm(seconds)
     yield
     signal.alarm(0)
+
+
+@pytest.fixture(name="cronofy")
+def _cronofy(gateway):
+    """The provider, which calls the module's gateway back."""
+    host, port = gateway.address("sources")
+    with Simulator([SECRET], {"https://gateway.example.com": f"http://{host}:{port}"}) as running:
+        running.callbacks.answer_timeout = 120
+        yield running
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory):
+    """For plugins: nobody else may write to it."""
+    made = tmp_path_factory.mktemp("plugins")
+    made.chmod(0o755)
+    return made
+
+
+@pytest.fixture(name="zoo", scope="module")
+def _zoo(folder):
+    return build(folder, "zoo.c")

@@ -18,7 +18,6 @@ import pytest
 
 from clients import PATIENCE
 from gateway import CALLBACK_PATH, SECRET, Gateway, sign
-from simulator import Simulator
 from simulator.notifications import FORMS, OTHERS
 
 PUBLIC_URL = "https://gateway.example.com"
@@ -114,14 +113,6 @@ class Receiver:
 @pytest.fixture(name="gateway", scope="module")
 def _gateway():
     with Gateway() as running:
-        yield running
-
-
-@pytest.fixture(name="cronofy")
-def _cronofy(gateway):
-    host, port = gateway.address("sources")
-    with Simulator([SECRET], {PUBLIC_URL: f"http://{host}:{port}"}) as running:
-        running.callbacks.answer_timeout = 120
         yield running
 
 

@@ -6,8 +6,7 @@ import socket
 
 import pytest
 
-from gateway import SECRET, Gateway
-from simulator import Simulator
+from gateway import Gateway
 
 NOT_SO, USAGE, NO_ANSWER = 1, 2, 3
 EVENT = ("--summary", "Board meeting", "--start", "2026-04-27T15:30:00Z", "--end", "2026-04-27T17:00:00Z")
@@ -20,12 +19,9 @@ def _gateway():
 
 
 @pytest.fixture(name="cronofy")
-def _cronofy(gateway):
-    host, port = gateway.address("sources")
-    with Simulator([SECRET], {"https://gateway.example.com": f"http://{host}:{port}"}) as running:
-        running.callbacks.answer_timeout = 120
-        running.add_profile(running.account, "pro_zoom")
-        yield running
+def _cronofy(cronofy):
+    cronofy.add_profile(cronofy.account, "pro_zoom")
+    return cronofy
 
 
 @pytest.fixture(name="upsert")

@@ -22,18 +22,6 @@ UNRUN = "-DCONSTRUCT=_exit(9)"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("plugins")
-    made.chmod(0o755)
-    return made
-
-
-@pytest.fixture(scope="module")
-def zoo(folder):
-    return build(folder, "zoo.c")
-
-
-@pytest.fixture(scope="module")
 def old(folder):
     """Built against the header as it was when ABI 1.0 came out."""
     return build(folder, "abi/1.0/plugin.c", name="old", include=SOURCES / "abi" / "1.0")

@@ -23,18 +23,6 @@ FORBIDDEN, DENIED = "Operation not permitted", "Permission denied"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("sandbox")
-    made.chmod(0o755)
-    return made
-
-
-@pytest.fixture(scope="module")
-def zoo(folder):
-    return build(folder, "zoo.c")
-
-
-@pytest.fixture(scope="module")
 def starter(folder):
     """The same, but it says that it starts programs."""
     return build(folder, "zoo.c", "-DNEEDS=BELFRY_NEED_EXEC", name="starter")

@@ -15,18 +15,11 @@ import types
 
 import pytest
 
-from plugins import build, run
+from plugins import run
 
 pytestmark = [pytest.mark.release, pytest.mark.no_tsan]
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def zoo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("outgoing")
-    folder.chmod(0o755)
-    return build(folder, "zoo.c")
 
 
 class Far(http.server.BaseHTTPRequestHandler):

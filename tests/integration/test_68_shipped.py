@@ -15,7 +15,6 @@ import pytest
 from bodies import ASSIGNED
 from gateway import SECRET, Gateway
 from plugins import DONE, LATER, NOT_SO, REFUSED, ROOT, belfry_plugin, shipped
-from simulator import Simulator
 from standins import HttpStandIn, MailServer, Slack, Tokens, make_certificate, parsed
 
 pytestmark = [pytest.mark.release, pytest.mark.no_tsan]
@@ -347,14 +346,6 @@ def _gateway(tmp_path_factory):
     unsigned = ["retry", "profile_id", "user", "account"]
     source = {"scheme": "cronofy", "secrets": [{"file": str(path)}], "unsigned_tags": unsigned}
     with Gateway({"sources": {"test": source}}) as running:
-        yield running
-
-
-@pytest.fixture(name="cronofy")
-def _cronofy(gateway):
-    host, port = gateway.address("sources")
-    with Simulator([SECRET], {"https://gateway.example.com": f"http://{host}:{port}"}) as running:
-        running.callbacks.answer_timeout = 120
         yield running
 
 
