@@ -61,12 +61,12 @@ unit()
 		--output-junit "$RESULTS/unit-$1.xml"
 }
 
-# integration PRESET MARKS: pytest against that build's binaries
+# integration PRESET MARKS: pytest against that build's binaries, several files of tests at a time, as they mostly wait
 integration()
 {
 	BELFRYD=$PWD/build-$1/core/belfryd BELFRY=$PWD/build-$1/core/cli/belfry \
 		timeout --signal=INT --kill-after=30 900 "${prefix[@]}" "$PYTHON" -m pytest tests/integration -m "$2" \
-		--junitxml="$RESULTS/integration-$1.xml" --durations=15
+		-n $((JOBS + 1)) --dist loadfile --junitxml="$RESULTS/integration-$1.xml" --durations=15
 }
 
 # tests unit|integration PRESET...: a step that leaves its results to summarize(), unless it ended before it had any

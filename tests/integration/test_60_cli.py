@@ -361,7 +361,7 @@ def test_explain(gateway):
     assert "line" in explain(gateway, body + b"\n", sign(body), expect_exit=NOT_SO)
 
 
-@pytest.mark.parametrize("body", [callback(), b"no JSON", b"{}", b""])
+@pytest.mark.parametrize("body", [callback(event_id="evt-2"), b"no JSON", b"{}", b""])
 def test_explain_agrees_with_the_gateway(gateway, body):
     is_pushed = body.startswith(b"{")
     gateway.deliver(body)
