@@ -63,21 +63,22 @@ def scratch():
         yield pathlib.Path(folder)
 
 
-def trivial_handler(folder):
-    """A handler that does nothing, for every callback."""
+def handler(folder, kind):
+    """A handler that does nothing for every callback, or one that crashes at every callback."""
     plugin = folder / "trivial.so"
     here = pathlib.Path(__file__).resolve().parent
-    subprocess.run(["cc", "-O2", "-fPIC", "-shared", f"-I{here.parent.parent / 'include'}", "-o", plugin, here / "trivial.c"],
-                   check=True)
+    flags = ["-DCRASH"] if kind == "crashing" else []
+    subprocess.run(["cc", "-O2", "-fPIC", "-shared", *flags, f"-I{here.parent.parent / 'include'}", "-o", plugin,
+                    here / "trivial.c"], check=True)
     return {
         "plugins": {"program": str((BUILD / "core/host/belfry-handler").resolve())},
-        "handlers": {"trivial": {"plugin": str(plugin), "workers": 4}},
+        "handlers": {"trivial": {"plugin": str(plugin), "workers": 4, "breaker": {"failures": "off"}}},
         "interactions": {"*": ["trivial"]},
     }
 
 
 @contextlib.contextmanager
-def belfry(tls=False, with_handler=False):
+def belfry(tls=False, handles=None):
     """The daemon with signatures, journal, tokens and filters all on. One with a handler may use all cores, as its
     processes do."""
     with scratch() as folder:
@@ -94,12 +95,12 @@ def belfry(tls=False, with_handler=False):
             "subscribers": {"tokens": {"keys": [{"file": str(folder / "token")}]}},
             "journal": {"sqlite": {"path": str(folder / "journal.db")}},
             "limits": {"connections": 16000, "connections_per_address": 16000, "pending": 16000},
-            **(trivial_handler(folder) if with_handler else {}),
+            **(handler(folder, handles) if handles else {}),
         }))
         token = subprocess.run([BUILD / "core/cli/belfry", "--config", config, "token", "--expires", "1h"],
                                stdout=subprocess.PIPE, check=True).stdout.decode().strip()
         command = [BUILD / "core/belfryd", "--config", config]
-        process = subprocess.Popen(command if with_handler else pinned(0, *command), stderr=subprocess.PIPE)
+        process = subprocess.Popen(command if handles else pinned(0, *command), stderr=subprocess.PIPE)
         said = b""
         while b" ready" not in said:
             line = process.stderr.readline()
@@ -157,15 +158,17 @@ class Row:
     """One line of the table: Belfry's load and a figure of it; against which server, and what is different in its load;
     what is to be reached: a ratio, or so much more (`plus`; without `against`: than one sync takes), or a limit."""
 
-    def __init__(self, title, figure, unit, load, against=None, ratio=None, plus=None, most=None, tls=False):
+    def __init__(self, title, figure, unit, load, against=None, ratio=None, plus=None, most=None, tls=False,
+                 handles=None):
         self.title, self.figure, self.unit, self.load = title, figure, unit, load
         self.against, self.ratio, self.plus, self.most, self.tls = against, ratio, plus, most, tls
+        self.handles = handles
 
     def measure(self, scale):
         """What the load measured: of Belfry, and of the yardstick if there is one."""
         if self.plus is not None and not self.against:
             return self.measure_beside_sync(scale)
-        with belfry(self.tls) as server:
+        with belfry(self.tls, self.handles) as server:
             ours = server.load(**scale(self.load), tls=int(self.tls))
         if not self.against:
             return ours, None
@@ -209,7 +212,7 @@ class DeliveryRow:
     title = "deliveries through one trivial handler with 4 workers, while callbacks come in"
 
     def measure(self, scale):
-        with belfry(with_handler=True) as server:
+        with belfry(handles="trivial") as server:
             server.load(**scale({"subscribers": 0, "in_flight": 64}))
             with contextlib.closing(sqlite3.connect(f"file:{server.journal}?mode=ro", uri=True, timeout=60)) as journal:
                 while journal.execute("SELECT 1 FROM deliveries WHERE state < 2 LIMIT 1").fetchone():
@@ -245,6 +248,9 @@ ROWS = {
     "last-write": Row("received by the last of 1,000, 50 a second, p99; yardstick: bare send() loop, without a sync",
                       delivery_p99_ms, "ms", {"subscribers": 1000, "in_flight": 64, "rate": 50},
                       (lambda: yardstick("send"), {}), plus=5),
+    "crashing": Row("the same beside a handler that crashes at each callback; yardstick: beside one that does nothing",
+                    delivery_p99_ms, "ms", {"subscribers": 1000, "in_flight": 64, "rate": 50},
+                    (lambda: belfry(handles="trivial"), {}), plus=5, handles="crashing"),
     "deliveries": DeliveryRow(),
     "fanout-tls": fan_out(1000, 1, "send", 1.2, tls=True),
     "memory-tls": Row("idle subscriber with TLS, of 1,000", memory_kib, "KiB",
