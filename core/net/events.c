@@ -14,6 +14,7 @@
 struct events_exchange {
 	struct exchange exchange; /* first */
 	struct message *message;
+	struct filter *filters; /* the message's, which owns what is in them */
 	struct grant *grant;
 	struct store_read read;
 	bool is_recovered;
@@ -114,12 +115,21 @@ static void set_range(struct events_exchange *events, uint64_t limit)
 		.direction = is_last ? STORE_NEWEST : STORE_FORWARD,
 		.after = after,
 		.until = head,
-		.filters = &message->filters[0].filter,
-		.n_filters = 1,
+		.filters = events->filters,
+		.n_filters = message->n_filters,
 		.max_events = is_last ? (size_t)message->last : (size_t)limit,
 		.max_bytes = MAX_BYTES,
 		.on_page = on_page,
 	};
+}
+
+/* Side by side, as the store takes them; NULL without memory. */
+static struct filter *list_filters(const struct message *message)
+{
+	struct filter *filters = calloc(message->n_filters, sizeof *filters);
+	for (size_t i = 0; filters && i < message->n_filters; i++)
+		filters[i] = message->filters[i].filter;
+	return filters;
 }
 
 static bool prepare(struct exchange *exchange, const struct http_request *request, struct events_exchange *events)
@@ -128,10 +138,15 @@ static bool prepare(struct exchange *exchange, const struct http_request *reques
 	if (!grant)
 		return false; /* answered, and the exchange is gone */
 	events->grant = grant;
+	events->filters = list_filters(events->message);
 	const char *why = session_find_forbidden(exchange->reactor->gateway, grant, events->message);
 	if (why)
 		connection_refuse(exchange->connection, 403, "forbidden", why, NULL);
-	return !why;
+	else if (!events->filters)
+		connection_refuse(exchange->connection, 503, "unavailable", "out of memory", "Retry-After: 5\r\n");
+	else
+		return true;
+	return false;
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request)
@@ -168,6 +183,7 @@ static void finish(struct exchange *exchange, struct span body)
 static void release(struct exchange *exchange)
 {
 	struct events_exchange *events = of(exchange);
+	free(events->filters);
 	session_free_url(events->message);
 	grant_unref(events->grant);
 	buffer_finish(&events->json);

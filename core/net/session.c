@@ -321,13 +321,15 @@ bool session_read_url(struct exchange *exchange, const struct http_request *requ
 	CLEANUP(buffer_finish) struct buffer reason = BUFFER_INIT;
 	struct message *message = calloc(1, sizeof *message);
 	int r = message ? message_parse_query(request->query, others, message, &reason) : -ENOMEM;
-	if (r == MESSAGE_OK) {
+	if (r == MESSAGE_OK && message->n_filters <= exchange->reactor->gateway->config->subscribers.max_filters) {
 		*ret_message = message;
 		return true;
 	}
 	session_free_url(message);
 	buffer_add_char(&reason, '\0');
-	if (r < 0 || reason.failed)
+	if (r == MESSAGE_OK)
+		connection_refuse(exchange->connection, 400, "limit", "too many filters (subscribers.max_filters)", NULL);
+	else if (r < 0 || reason.failed)
 		connection_refuse(exchange->connection, 503, "unavailable", "out of memory", NULL);
 	else
 		connection_refuse(exchange->connection, 400, message_outcome_name((enum message_outcome)r), reason.data, NULL);

@@ -83,17 +83,10 @@ static int read_filter(struct message *message, struct span id, const json_t *js
 	return r == FILTER_E_MALFORMED ? refuse(reason, why) : r;
 }
 
-static int read_filters(struct message *message, json_t *root, struct buffer *reason)
+static int read_several(struct message *message, json_t *several, struct buffer *reason)
 {
-	const json_t *one = json_object_get(root, "filter");
-	json_t *several = json_object_get(root, "filters"), *value;
 	const char *id;
-	if (!one == !several)
-		return refuse(reason, "subscribe takes either \"id\" and \"filter\", or \"filters\":{\"ID\":{...}}");
-	if (one && !message->id)
-		return refuse(reason, "subscribe with a \"filter\" needs an \"id\"");
-	if (one)
-		return read_filter(message, span_text(message->id), one, reason);
+	json_t *value;
 	if (!json_is_object(several) || json_object_size(several) == 0)
 		return refuse(reason, "\"filters\" is an object with at least one member: {\"ID\":{...}}");
 	json_object_foreach(several, id, value)
@@ -103,6 +96,19 @@ static int read_filters(struct message *message, json_t *root, struct buffer *re
 			return r;
 	}
 	return MESSAGE_OK;
+}
+
+static int read_filters(struct message *message, json_t *root, struct buffer *reason)
+{
+	const json_t *one = json_object_get(root, "filter");
+	json_t *several = json_object_get(root, "filters");
+	if (!one == !several)
+		return refuse(reason, "subscribe takes either \"id\" and \"filter\", or \"filters\":{\"ID\":{...}}");
+	if (one && !message->id)
+		return refuse(reason, "subscribe with a \"filter\" needs an \"id\"");
+	if (one)
+		return read_filter(message, span_text(message->id), one, reason);
+	return read_several(message, several, reason);
 }
 
 static const char exclusive[] = "\"after\" and \"last\" exclude each other";
@@ -299,6 +305,23 @@ static int set_outcomes(struct filter *filter, struct span word, struct buffer *
 	return filter->has_outcomes || span_equal(word, SPAN("false")) ? MESSAGE_OK : refuse(reason, not_boolean);
 }
 
+/* As in a message, for whoever has to say all in one request: an event stream with several filters. */
+static int read_several_from_url(struct message *message, struct span value, struct buffer *reason)
+{
+	json_error_t error;
+	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+	CLEANUP(document_finish) struct document document = DOCUMENT_INIT;
+	if (message->n_filters > 1)
+		return refuse(reason, "\"filters\" stands in a URL once");
+	bool is_decoded = http_percent_decode(value, &text);
+	if (text.failed)
+		return -ENOMEM;
+	int r = is_decoded ? document_read(buffer_span(&text), &document, &error) : DOCUMENT_E_MALFORMED;
+	if (r == DOCUMENT_E_MALFORMED)
+		return refuse(reason, "\"filters\" is JSON, percent-encoded");
+	return r < 0 ? r : read_several(message, document.root, reason);
+}
+
 static int read_parameter(struct message *message, struct span name, struct span value, struct buffer *reason)
 {
 	uint64_t last = 0;
@@ -312,9 +335,27 @@ static int read_parameter(struct message *message, struct span name, struct span
 		(void)span_to_u64(value, MESSAGE_MAX_LAST, &last);
 		return set_last(message, last, reason);
 	}
+	if (span_equal(name, SPAN("filters")))
+		return read_several_from_url(message, value, reason);
 	if (span_equal(name, SPAN("outcomes")))
 		return set_outcomes(&message->filters[0].filter, value, reason);
 	return read_filter_parameter(&message->filters[0].filter, name, value, reason);
+}
+
+/* Behind the filter that the other parameters are about, there are those with ids: they take its place. */
+static int use_several(struct message *message, struct buffer *reason)
+{
+	CLEANUP(filter_finish) struct filter everything;
+	struct message_filter *url = &message->filters[0];
+	filter_init(&everything);
+	if (!filter_is_within(&everything, &url->filter))
+		return refuse(reason, "\"filters\" and a filter's own parameters exclude each other");
+	for (size_t i = 1; i < message->n_filters; i++)
+		message->filters[i].filter.has_outcomes = url->filter.has_outcomes;
+	free(url->id);
+	filter_finish(&url->filter);
+	memmove(url, url + 1, --message->n_filters * sizeof *url);
+	return MESSAGE_OK;
 }
 
 int message_parse_query(struct span query, const char *others, struct message *ret_message, struct buffer *reason)
@@ -328,5 +369,5 @@ int message_parse_query(struct span query, const char *others, struct message *r
 	while (r == MESSAGE_OK && http_query_next(&query, &name, &value))
 		if (!is_listed(others, name))
 			r = read_parameter(ret_message, name, value, reason);
-	return r;
+	return r == MESSAGE_OK && ret_message->n_filters > 1 ? use_several(ret_message, reason) : r;
 }

@@ -7,6 +7,7 @@
  *     {"type":"subscribe","filters":{"s1":{…},"s2":{…}},"last":1,"outcomes":true}
  *     {"type":"unsubscribe","id":"s1"}      {"type":"ping"}
  *     ?interactions=conferencing_*&tags.user=42&after=latest&outcomes=true&ticket=…
+ *     ?filters={"s1":{…},"s2":{…}}&after=POSITION, percent-encoded
  *
  * Strict: a key that nobody knows is a mistake of somebody who will wonder why it has no effect, so it is said.
  */
@@ -19,7 +20,7 @@
 #define MESSAGE_MAX_ID_BYTES 64
 /* Largest "last". */
 #define MESSAGE_MAX_LAST 100
-/* The subscription of those who subscribe by URL. */
+/* The subscription of those who subscribe by URL without an id. */
 #define MESSAGE_URL_ID "url"
 
 enum message_type { MESSAGE_AUTH, MESSAGE_SUBSCRIBE, MESSAGE_UNSUBSCRIBE, MESSAGE_PING };
@@ -61,8 +62,8 @@ const char *message_outcome_name(enum message_outcome outcome);
 /* MESSAGE_OK, another outcome with the reason in words (UTF-8) in *reason, or -ENOMEM. Whatever comes
  * back, message_finish() ret_message. */
 int message_parse(struct span text, struct message *ret_message, struct buffer *reason) MUST_USE;
-/* The query of a URL, without '?', as a SUBSCRIBE under the id MESSAGE_URL_ID. Parameters named in `others` (separated
- * by blanks) are left to the caller. */
+/* The query of a URL, without '?', as a SUBSCRIBE under the id MESSAGE_URL_ID, or under those in "filters". Parameters
+ * named in `others` (separated by blanks) are left to the caller. */
 int message_parse_query(struct span query, const char *others, struct message *ret_message,
 						struct buffer *reason) MUST_USE;
 void message_finish(struct message *message);

@@ -49,7 +49,6 @@ static void check_accepted(const struct message *message, bool is_query)
 	FUZZ_ASSERT((message->n_filters >= 1) == (message->type == MESSAGE_SUBSCRIBE));
 	FUZZ_ASSERT(message->id || message->type != MESSAGE_UNSUBSCRIBE);
 	FUZZ_ASSERT(is_query || !message->ticket);
-	FUZZ_ASSERT(!is_query || (message->n_filters == 1 && strcmp(message->filters[0].id, MESSAGE_URL_ID) == 0));
 	check_start(message);
 	for (size_t i = 0; i < message->n_filters; i++) {
 		FUZZ_ASSERT(is_id(message->filters[i].id));

@@ -2,6 +2,7 @@
 """The same as Server-Sent Events, for those who cannot have a WebSocket."""
 
 import json
+import urllib.parse
 
 import pytest
 
@@ -79,6 +80,38 @@ def test_filters(gateway):
         gateway.deliver(callback("conferencing_failing"))
         gateway.deliver(callback("conferencing_failing", "profile_missing", event_id="evt-1"))
         assert event_ids(stream, 1) == ["evt-1"]
+
+
+def several(**filters):
+    return f"?filters={urllib.parse.quote(json.dumps(filters))}"
+
+
+def test_several_filters(gateway):
+    query = several(a={"interactions": "change"}, b={"tags": {"user": "42"}})
+    with gateway.stream(query) as stream:
+        stream.expect("welcome")
+        assert sorted(stream.expect("subscribed")["id"] for _ in range(2)) == ["a", "b"]
+        gateway.deliver(callback(event_id="neither"))
+        gateway.deliver(callback("change", event_id="a"))
+        gateway.deliver(callback(event_id="b"), path=gateway.callback_path(user="42"))
+        assert event_ids(stream, 2) == ["a", "b"]
+        page = gateway.events(query)
+        assert [event["callback"]["event"]["event_id"] for event in page["events"][-2:]] == ["a", "b"]
+
+
+def test_too_many_filters(gateway):
+    query = several(**{f"f{i}": {} for i in range(65)})
+    for path in ("/subscribe", "/events"):
+        answer = gateway.request("GET", path + query, headers={"Accept": "text/event-stream, application/json"})
+        assert (answer.status, answer.json()["error"]) == (400, "limit")
+
+
+def test_one_filter_of_several_beyond_the_grants(guarded):
+    token = guarded.token([{"tags": {"user": "42"}}])
+    query = several(mine={"tags": {"user": "42"}}, yours={"tags": {"user": "43"}})
+    for path in ("/subscribe", "/events"):
+        answer = guarded.request("GET", path + query, headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status, answer.json()["error"]) == (403, "forbidden")
 
 
 def test_after(journal):

@@ -440,6 +440,20 @@ static void test_reads_outcomes_of_a_url(void)
 	CU_ASSERT_FALSE(not .filters[0].filter.has_outcomes);
 }
 
+static void test_reads_several_filters_from_a_url(void)
+{
+	CLEANUP(message_finish) struct message message;
+	CLEANUP(buffer_finish) struct buffer reason = BUFFER_INIT;
+	struct span query =
+		SPAN("outcomes=true&filters=%7B%22s1%22:{\"tags\":{\"user\":\"a%26b\"}},%22s2%22:{}}&after=k3x9-42");
+	CU_ASSERT_EQUAL_FATAL(message_parse_query(query, "", &message, &reason), MESSAGE_OK);
+	CU_ASSERT_EQUAL_FATAL(message.n_filters, 2);
+	CU_ASSERT_TRUE(has_filter(&message, 0, "s1", "{\"tags\":{\"user\":[\"a&b\"]}}"));
+	CU_ASSERT_TRUE(has_filter(&message, 1, "s2", "{}"));
+	CU_ASSERT_TRUE(message.filters[0].filter.has_outcomes && message.filters[1].filter.has_outcomes);
+	CU_ASSERT_EQUAL(message.after.sequence, 42);
+}
+
 static void test_leaves_others_alone(void)
 {
 	CLEANUP(message_finish) struct message message = parse_query("limit=x&sources=a&n=%&limit", "limit n");
@@ -469,6 +483,13 @@ static void test_refuses_bad_parameters(void)
 		{ SPAN("tags=user"), "unknown parameter \"tags\"" },
 		{ SPAN("tags[user]=42"), "unknown parameter \"tags[user]\"" },
 		{ SPAN("filter={}"), "unknown parameter \"filter\"" },
+		{ SPAN("filters"), "\"filters\" is JSON, percent-encoded" },
+		{ SPAN("filters=%"), "\"filters\" is JSON, percent-encoded" },
+		{ SPAN("filters={\"a\":{},\"a\":{}}"), "\"filters\" is JSON, percent-encoded" },
+		{ SPAN("filters={}"), "\"filters\" is an object with at least one member: {\"ID\":{...}}" },
+		{ SPAN("filters={\"a\":{\"sources\":\"\"}}"), empty },
+		{ SPAN("filters={\"a\":{}}&filters={\"b\":{}}"), "\"filters\" stands in a URL once" },
+		{ SPAN("filters={\"a\":{}}&sources=a"), "\"filters\" and a filter's own parameters exclude each other" },
 		{ SPAN("outcomes"), "\"outcomes\" is true or false" },
 		{ SPAN("outcomes=1"), "\"outcomes\" is true or false" },
 		{ SPAN("outcomes=tru%65"), "\"outcomes\" is true or false" },
@@ -567,6 +588,7 @@ UNIT_MAIN({ "reads auth", test_reads_auth }, { "reads subscribe", test_reads_sub
 		  { "reads filters from a URL", test_reads_filters_from_a_url },
 		  { "reads ticket and start from a URL", test_reads_the_rest_of_a_url },
 		  { "reads outcomes of a URL", test_reads_outcomes_of_a_url },
+		  { "reads several filters from a URL", test_reads_several_filters_from_a_url },
 		  { "leaves others' parameters alone", test_leaves_others_alone },
 		  { "refuses bad parameters", test_refuses_bad_parameters },
 		  { "bounds lists in a URL", test_bounds_lists_in_a_url })
