@@ -310,7 +310,7 @@ static void add_answer(struct connection *connection, const struct answer *answe
 	struct exchange *exchange = connection->exchange;
 	(void)buffer_reserve(out, 256 + answer->body.n); /* most answers in one piece of memory */
 	connection_add_status(connection, out, answer->status);
-	if (answer->status != 204) {
+	if (answer->status != 204 && answer->status != 304) { /* which have no body, whatever it would be */
 		buffer_add_text(out, "Content-Length: ");
 		buffer_add_u64(out, answer->body.n);
 		buffer_add_text(out, "\r\n");

@@ -16,4 +16,7 @@ bool page_is_wanted(const struct config_subscribers *subscribers, const struct h
 
 extern const struct endpoint page_endpoint;
 
+/* GET /belfry.js: the client for everybody else's pages, if their origin may subscribe. */
+extern const struct endpoint client_endpoint;
+
 #endif

@@ -79,6 +79,8 @@ static const struct endpoint *find_subscribers(const struct connection *connecti
 		endpoint = &events_endpoint;
 	else if (is_path(request, "/ticket"))
 		endpoint = &ticket_endpoint;
+	else if (is_path(request, "/belfry.js"))
+		endpoint = &client_endpoint;
 	if (endpoint && !access_is_known_host(connection->reactor->gateway, request))
 		return &misdirected;
 	return endpoint && is_preflight ? &preflight_endpoint : endpoint;
