@@ -18,6 +18,8 @@ LAYERS = ["base", "wire", "auth", "config", "store", "hub", "handlers", "web", "
 USES = {layer: set(LAYERS[: i + 1]) for i, layer in enumerate(LAYERS)}
 # A program beside the daemon: it speaks to it over the wire and knows nothing of its inside.
 USES["cli"] = {"base", "wire", "auth", "config", "cli"}
+# One that writes the manual from the tables of both, while they are built.
+USES["manual"] = USES["cli"] | {"manual"}
 # Another: it runs strangers' code, so nothing of the daemon is in it.
 USES["host"] = {"base", "wire", "host"}
 

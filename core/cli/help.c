@@ -77,15 +77,21 @@ static void add_lines(struct buffer *text, const char *title, const char *lines)
 	}
 }
 
+const struct exit_status exit_statuses[] = {
+	{ CLI_OK, "it is so: valid, sent and accepted, done" },
+	{ CLI_E_NOT_SO, "it is not so: a signature fails, the gateway refused" },
+	{ CLI_E_USAGE, "the command line makes no sense" },
+	{ CLI_E_IO, "the gateway could not be reached, or a file not be read or written" },
+	{ CLI_E_LATER, "a plugin wants to try again later" },
+	{ CLI_E_CONFIG, "the configuration is not valid, or a plugin is refused" },
+	{ 0 },
+};
+
 static void add_exit_statuses(struct buffer *text)
 {
-	add_lines(text, "Exit status:",
-			  "0   it is so: valid, sent and accepted, done\n"
-			  "1   it is not so: a signature fails, the gateway refused\n"
-			  "2   the command line makes no sense\n"
-			  "3   the gateway could not be reached, or a file not be read or written\n"
-			  "75  a plugin wants to try again later\n"
-			  "78  the configuration is not valid, or a plugin is refused");
+	buffer_add_text(text, "\nExit status:\n");
+	for (const struct exit_status *status = exit_statuses; status->meaning; status++)
+		buffer_add_printf(text, "  %-4d%s\n", status->code, status->meaning);
 }
 
 void help_add_overview(struct buffer *text)

@@ -73,17 +73,16 @@ static void release_address(const struct option *option, void *field)
 
 static const struct option_type option_address = { .what = "a numeric address with a port, unix:/path or systemd:NAME",
 												   .read = read_address,
-												   .release = release_address };
+												   .release = release_address,
+												   .pattern = "^(unix:/.+|systemd:.*|.+:[0-9]+)$" };
 
 static void read_scheme(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 						void *field)
 {
-	struct option known = *option;
-	known.names = scheme_names();
 	if (node->kind != YAML_KIND_TEXT)
-		schema_refuse_kind(reader, &known, node);
+		schema_refuse_kind(reader, option, node);
 	else if (!scheme_find(span_text(node->text)))
-		schema_refuse_text(reader, &known, node, "is not known");
+		schema_refuse_text(reader, option, node, "is not known");
 	else
 		*(char **)field = schema_copy(reader, node->text);
 }
@@ -93,7 +92,9 @@ static void release_text(const struct option *option, void *field)
 	option_text.release(option, field);
 }
 
-static const struct option_type option_scheme = { .what = "", .read = read_scheme, .release = release_text };
+static const struct option_type option_scheme = {
+	.form = OPTION_FORM_CHOICE, .what = "", .read = read_scheme, .release = release_text, .names = scheme_names
+};
 
 /* The field is the listener itself. */
 static void read_serves(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
@@ -115,7 +116,7 @@ static void read_serves(struct schema_reader *reader, const struct option *optio
 	}
 }
 
-static const struct option_type option_serves = { .what = "a list of ", .read = read_serves };
+static const struct option_type option_serves = { .form = OPTION_FORM_LIST, .what = "a list of ", .read = read_serves };
 
 static const char *check_tag_name(struct span text)
 {
@@ -139,7 +140,8 @@ static void read_plugin_options(struct schema_reader *reader, const struct optio
 		schema_refuse_kind(reader, option, node);
 }
 
-static const struct option_type option_plugin_options = { .what = "a map of the plugin's options",
+static const struct option_type option_plugin_options = { .form = OPTION_FORM_OTHERS,
+														  .what = "a map of the plugin's options",
 														  .read = read_plugin_options };
 
 static const char *check_plugin(struct span text)
@@ -176,7 +178,7 @@ static void read_allow(struct schema_reader *reader, const struct option *option
 	}
 }
 
-static const struct option_type option_allow = { .what = "a list of ", .read = read_allow };
+static const struct option_type option_allow = { .form = OPTION_FORM_LIST, .what = "a list of ", .read = read_allow };
 
 static const struct option_type option_tag_name = {
 	.what = "the name of a tag", .read = read_tag_name, .release = release_text, .check = check_tag_name
@@ -201,6 +203,7 @@ static const struct option listener_options[] = {
 	{ .key = "serves",
 	  .type = &option_serves,
 	  .names = services,
+	  .entry = &option_choice,
 	  .example = "[sources, subscribers]",
 	  .help = "what is reachable here; both by default" },
 	END,
@@ -381,7 +384,8 @@ static const struct option handler_options[] = {
 	TO("deadline", duration, config_handler, deadline_ms, .fallback = "30s", RANGE(100, 1 * HOURS),
 	   .help = "for one attempt; its process is killed then"),
 	TO("retry", group, config_handler, retry, .options = retry_options, .help = "what happens when an attempt fails"),
-	TO("allow", allow, config_handler, confinement, .names = permissions, .example = "[exec, inner]",
+	TO("allow", allow, config_handler, confinement, .names = permissions, .entry = &option_choice,
+	   .example = "[exec, inner]",
 	   .help = "exec: to start programs; inner: requests to private and loopback addresses; neither by default"),
 	TO("limits", group, config_handler, confinement, .options = confinement_options,
 	   .help = "bounds on what its processes can spend"),
@@ -411,6 +415,16 @@ static const struct option target_options[] = {
 	END,
 };
 
+static const struct option target_map = { .type = &option_group, .options = target_options };
+
+static void read_target_map(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+							void *field)
+{
+	struct option map = target_map;
+	map.key = option->key;
+	map.type->read(reader, &map, node, field);
+}
+
 /* A name, or a map of options. */
 static void read_target(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 						void *field)
@@ -420,7 +434,7 @@ static void read_target(struct schema_reader *reader, const struct option *optio
 	if (node->kind == YAML_KIND_TEXT)
 		name.type->read(reader, &name, node, (char *)field + name.offset);
 	else if (node->kind == YAML_KIND_MAP)
-		option_group.read(reader, &(struct option){ .key = option->key, .options = target_options }, node, field);
+		read_target_map(reader, option, node, field);
 	else
 		schema_refuse_kind(reader, option, node);
 }
@@ -433,7 +447,9 @@ static void release_target(const struct option *option, void *field)
 
 static const struct option_type option_target = { .what = "a handler's name, or a map",
 												  .read = read_target,
-												  .release = release_target };
+												  .release = release_target,
+												  .row = &target_map,
+												  .is_text_too = true };
 
 static const struct option target_list =
 	MANY(NULL, list, config_interaction, targets, target, RANGE(0, 4096), .example = "on-call");
@@ -453,9 +469,9 @@ static void release_targets(const struct option *option, void *field)
 	option_list.release(&target_list, (char *)field + target_list.offset);
 }
 
-static const struct option_type option_targets = { .what = "a list of handlers",
-												   .read = read_targets,
-												   .release = release_targets };
+static const struct option_type option_targets = {
+	.what = "a list of handlers", .read = read_targets, .release = release_targets, .row = &target_list
+};
 
 static void read_interactions(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 							  void *field)
@@ -468,10 +484,12 @@ static void release_interactions(const struct option *option, void *field)
 	option_named.release(option, field);
 }
 
-static const struct option_type option_interactions = { .what = "a map of types of interaction",
+static const struct option_type option_interactions = { .form = OPTION_FORM_NAMED,
+														.what = "a map of types of interaction",
 														.read = read_interactions,
 														.release = release_interactions,
-														.check = value_check_pattern };
+														.check = value_check_pattern,
+														.pattern = "^[A-Za-z0-9_.-]*\\*?$" };
 static_assert(offsetof(struct config_interaction, pattern) == 0, "option_named puts the name there");
 
 /* In the order of enum config_log_level. */

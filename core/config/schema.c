@@ -79,20 +79,31 @@ static void add_example(struct buffer *b, const struct option *option)
 	buffer_add_text(b, option->type->after ? option->type->after : "");
 }
 
-/* "write a duration from 5s to 5m, for example 25s" */
-static void add_wish(struct buffer *b, const struct option *option)
+const char *const *schema_names(const struct option *option)
 {
-	buffer_add_text(b, "; write ");
+	return option->names || !option->type->names ? option->names : option->type->names();
+}
+
+void schema_add_kind(struct buffer *b, const struct option *option)
+{
+	const char *const *names = schema_names(option);
 	if (option->word)
 		buffer_add_printf(b, "%s or ", option->word);
 	buffer_add_text(b, option->type->what);
-	if (option->names)
-		add_names(b, option->names, " or ");
+	if (names)
+		add_names(b, names, " or ");
 	if (option->type->units)
 		add_number_range(b, option);
 	if (option->entry)
 		add_entry_range(b, option);
-	if (example_of(option) && !option->names && option->type != &option_boolean) {
+}
+
+/* "; write a duration from 5s to 5m, for example 25s" */
+static void add_wish(struct buffer *b, const struct option *option)
+{
+	buffer_add_text(b, "; write ");
+	schema_add_kind(b, option);
+	if (example_of(option) && !schema_names(option) && option->type != &option_boolean) {
 		buffer_add_text(b, ", for example ");
 		add_example(b, option);
 	}
@@ -336,8 +347,7 @@ static void *entry_of(const struct option *option, const void *field, size_t i)
 	return field_at(load_pointer(field), i * option->entry_bytes);
 }
 
-/* What one entry is, in the words of an option. */
-static struct option entry_option(const struct option *option)
+struct option schema_entry(const struct option *option)
 {
 	return (struct option){ .key = option->key,
 							.type = option->entry,
@@ -374,7 +384,7 @@ static void read_list(struct schema_reader *reader, const struct option *option,
 {
 	if (!expect_kind(reader, option, node, YAML_KIND_LIST) || !make_entries(reader, option, node, field))
 		return;
-	struct option entry = entry_option(option);
+	struct option entry = schema_entry(option);
 	for (size_t i = 0; i < node->n_entries; i++)
 		if (node->entries[i].value->kind != YAML_KIND_BROKEN)
 			entry.type->read(reader, &entry, node->entries[i].value, entry_of(option, field, i));
@@ -400,7 +410,7 @@ static void read_named(struct schema_reader *reader, const struct option *option
 {
 	if (!expect_kind(reader, option, node, YAML_KIND_MAP) || !make_entries(reader, option, node, field))
 		return;
-	struct option entry = entry_option(option);
+	struct option entry = schema_entry(option);
 	for (size_t i = 0; i < node->n_entries; i++) {
 		void *object = entry_of(option, field, i);
 		read_name(reader, option, node->entries[i].key, object);
@@ -412,7 +422,7 @@ static void read_named(struct schema_reader *reader, const struct option *option
 
 static void release_list(const struct option *option, void *field)
 {
-	struct option entry = entry_option(option);
+	struct option entry = schema_entry(option);
 	size_t *n = count_of(option, field);
 	for (size_t i = 0; i < *n && entry.type->release; i++)
 		entry.type->release(&entry, field_at(entry_of(option, field, i), option->type->value_offset));
@@ -437,26 +447,43 @@ static void release_named(const struct option *option, void *field)
 
 const struct option_type option_text = TEXT_TYPE("one line of text", .check = value_check_text);
 const struct option_type option_lines = TEXT_TYPE("text", .check = value_check_lines);
-const struct option_type option_path = TEXT_TYPE("an absolute path", .check = value_check_path);
-const struct option_type option_request_path = TEXT_TYPE("the path of a URL", .check = value_check_request_path);
-const struct option_type option_url = TEXT_TYPE("a URL", .check = value_check_url);
-const struct option_type option_public_url = TEXT_TYPE("a URL", .check = value_check_public_url);
-const struct option_type option_origin = TEXT_TYPE("scheme://host or scheme://host:port", .check = value_check_origin);
+const struct option_type option_path = TEXT_TYPE("an absolute path", .check = value_check_path, .pattern = "^/");
+const struct option_type option_request_path =
+	TEXT_TYPE("the path of a URL", .check = value_check_request_path, .pattern = "^/");
+const struct option_type option_url = TEXT_TYPE("a URL", .check = value_check_url, .pattern = "^https?://");
+const struct option_type option_public_url =
+	TEXT_TYPE("a URL", .check = value_check_public_url, .pattern = "^https?://");
+const struct option_type option_origin = TEXT_TYPE("scheme://host or scheme://host:port", .check = value_check_origin,
+												   .pattern = "^[a-z][a-z0-9+.-]*://[^/]+$");
 const struct option_type option_host =
 	TEXT_TYPE("a host name or an address, without a port", .check = value_check_host);
-const struct option_type option_boolean = { .what = "true or false", .read = read_boolean };
-const struct option_type option_integer = { .what = "a whole number", .read = read_number, .units = value_plain };
-const struct option_type option_duration = { .what = "a duration", .read = read_number, .units = value_durations };
-const struct option_type option_size = { .what = "a size", .read = read_number, .units = value_sizes };
-const struct option_type option_choice = { .what = "", .read = read_choice };
-const struct option_type option_group = { .what = "a map of options", .read = read_group, .release = release_group };
+const struct option_type option_boolean = { .form = OPTION_FORM_BOOLEAN,
+											.what = "true or false",
+											.read = read_boolean };
+const struct option_type option_integer = {
+	.form = OPTION_FORM_NUMBER, .what = "a whole number", .read = read_number, .units = value_plain
+};
+const struct option_type option_duration = {
+	.form = OPTION_FORM_NUMBER, .what = "a duration", .read = read_number, .units = value_durations
+};
+const struct option_type option_size = {
+	.form = OPTION_FORM_NUMBER, .what = "a size", .read = read_number, .units = value_sizes
+};
+const struct option_type option_choice = { .form = OPTION_FORM_CHOICE, .what = "", .read = read_choice };
+const struct option_type option_group = {
+	.form = OPTION_FORM_GROUP, .what = "a map of options", .read = read_group, .release = release_group
+};
 const struct option_type option_list = {
-	.what = "a list", .read = read_list, .release = release_list, .before = "[", .after = "]"
+	.form = OPTION_FORM_LIST, .what = "a list", .read = read_list, .release = release_list, .before = "[", .after = "]"
 };
-const struct option_type option_named = {
-	.what = "a map of names", .read = read_named, .release = release_named, .check = value_check_name
-};
-const struct option_type option_map = { .what = "a map of names",
+const struct option_type option_named = { .form = OPTION_FORM_NAMED,
+										  .what = "a map of names",
+										  .read = read_named,
+										  .release = release_named,
+										  .check = value_check_name,
+										  .pattern = "^[a-z0-9_-]{1,64}$" };
+const struct option_type option_map = { .form = OPTION_FORM_NAMED,
+										.what = "a map of names",
 										.read = read_named,
 										.release = release_named,
 										.check = value_check_key,

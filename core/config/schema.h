@@ -20,7 +20,21 @@ struct schema_reader {
 	bool failed; /* out of memory */
 };
 
+/* What a value looks like in YAML, for whoever describes the tables (manual/). */
+enum option_form {
+	OPTION_FORM_TEXT,
+	OPTION_FORM_BOOLEAN,
+	OPTION_FORM_NUMBER,
+	OPTION_FORM_CHOICE,
+	OPTION_FORM_SECRET, /* text, or a map that says where it is */
+	OPTION_FORM_GROUP,
+	OPTION_FORM_LIST,
+	OPTION_FORM_NAMED,  /* a map from names to what the entries are */
+	OPTION_FORM_OTHERS, /* a map that these tables do not describe */
+};
+
 struct option_type {
+	enum option_form form;
 	const char *what; /* completes "write ...": "a duration" */
 	/* Writes *field, or complains. The node is neither NULL nor broken. */
 	void (*read)(struct schema_reader *reader, const struct option *option, const struct yaml_node *node, void *field);
@@ -29,6 +43,11 @@ struct option_type {
 	const struct value_unit *units;                            /* of numbers */
 	const char *before, *after;                                /* what an entry's example stands between */
 	size_t value_offset;                                       /* of what a name stands for, in an entry of a map */
+	const char *pattern; /* a regular expression (ECMA-262) that text, or a map's names, meet: what editors know of
+						  * `check`. NULL: any */
+	const char *const *(*names)(void); /* words to choose from, where rows have none of their own */
+	const struct option *row;          /* such a value is what this row says ... */
+	bool is_text_too;                  /* ... or just text */
 };
 
 struct option {
@@ -73,7 +92,7 @@ int schema_read(const struct option *options, const struct yaml_node *map, struc
 /* Releases what schema_read() put into the object, also in part. */
 void schema_release(const struct option *options, void *object);
 
-/* --- for those who write types --- */
+/* --- for those who write types, or describe rows --- */
 
 /* "KEY: message" at the place of the node. */
 void schema_complain(struct schema_reader *reader, bool is_warning, const struct option *option,
@@ -83,6 +102,12 @@ void schema_refuse_kind(struct schema_reader *reader, const struct option *optio
 /* "KEY: "25" PROBLEM; write a duration from 5s to 5m, for example 25s". Quotes the text: never for a secret. */
 void schema_refuse_text(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 						const char *problem);
+/* The words to choose from, ended by NULL; NULL: there are none. */
+const char *const *schema_names(const struct option *option);
+/* "off or a whole number from 1 to 1000" */
+void schema_add_kind(struct buffer *b, const struct option *option);
+/* What one entry of a list or a map is, in the words of an option. */
+struct option schema_entry(const struct option *option);
 /* A copy, or NULL with reader->failed. */
 char *schema_copy(struct schema_reader *reader, const char *text);
 

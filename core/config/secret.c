@@ -199,7 +199,9 @@ static void release_token_key(const struct option *option, void *field)
 	key->where = NULL;
 }
 
-const struct option_type option_secret = { .what = "a secret", .read = read_secret, .release = release_secret };
-const struct option_type option_token_key = { .what = "a secret",
-											  .read = read_token_key,
-											  .release = release_token_key };
+const struct option_type option_secret = {
+	.form = OPTION_FORM_SECRET, .what = "a secret", .read = read_secret, .release = release_secret
+};
+const struct option_type option_token_key = {
+	.form = OPTION_FORM_SECRET, .what = "a secret", .read = read_token_key, .release = release_token_key
+};
