@@ -3,11 +3,11 @@
 # From a clone on Debian 12 to a gateway that you can watch at work:
 #
 #     packaging/quickstart.sh           installs, builds, starts; an event gets its conference in spite of a profile that is
-#                                       missing; stays, with a page to watch further ones in a browser, until Ctrl-C
+#                                       missing; stays, with a booking page to try in a browser, until Ctrl-C
 #     packaging/quickstart.sh --once    the same, then stops; exit status 0 only if everything arrived
 #
 # Everything is on this machine alone (127.0.0.1, ports that the system picks): Cronofy, Slack and the mailbox are
-# simulated (tests/simulator). Secrets are made for this one run, in a folder that is removed at the end. Only the packages
+# simulated (tests/simulator); the booking page and its backend are core/web/example. Secrets are made for this one run, in a folder that is removed at the end. Only the packages
 # (packaging/dependencies) and build/ stay; BELFRY_BUILD names another folder for the latter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -34,6 +34,7 @@ make_secrets()
 	folder=$(mktemp -d "${TMPDIR:-/tmp}/belfry-quickstart.XXXXXX")
 	printf 'CRN_%s' "$(head -c 30 /dev/urandom | base64 -w 0)" >"$folder/client-secret"
 	head -c 30 /dev/urandom | base64 -w 0 >"$folder/tag-key"
+	head -c 30 /dev/urandom | base64 -w 0 >"$folder/token-secret"
 }
 
 # Starts a command whose output can be read line by line from descriptor $1.
@@ -43,7 +44,7 @@ start_reading()
 	shift
 	rm -f "$folder/pipe"
 	mkfifo "$folder/pipe"
-	"$@" >"$folder/pipe" 2>&1 3>&- 4>&- 5>&- 6>&- &
+	"$@" >"$folder/pipe" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- &
 	eval "exec $descriptor<\"\$folder/pipe\""
 }
 
@@ -66,6 +67,24 @@ start_world()
 	read -r -t $PATIENCE -u 6 line || fail "Slack and the mailbox did not start"
 	mail=$(value_of mail "$line")
 	value_of slack "$line" >"$folder/slack-url"
+	start_reading 7 tied python3 core/web/example/backend.py "$folder/site.json"
+	read -r -t $PATIENCE -u 7 line || fail "the booking page did not start"
+	site=$(value_of url "$line")
+}
+
+# What the booking page's backend has to know (core/web/example/backend.py).
+configure_site()
+{
+	cat >"$folder/site.json" <<-EOF
+		{
+		  "gateway": "http://$address",
+		  "token_secret": "$folder/token-secret",
+		  "profiles": {"teams": "pro_removed", "zoom": "pro_backup"},
+		  "upsert": ["$BUILD/core/cli/belfry", "upsert", "--config", "$folder/belfry.yaml", "--api", "$cronofy",
+		             "--calendar", "$calendar", "--token-file", "$folder/access-token"]
+		}
+	EOF
+	curl --silent --fail --output /dev/null "$site/token" || fail "the booking page does not work"
 }
 
 # A configuration with nothing in it that is not needed. etc/belfry.yaml explains every option.
@@ -81,7 +100,9 @@ configure()
 		      - file: $folder/client-secret  # of your Cronofy application; here: made up
 		    tags: {keys: [{file: $folder/tag-key}]}
 		subscribers:
-		  anonymous: true                    # no tokens: only for trying things out on one machine
+		  tokens: {keys: [{file: $folder/token-secret}]}  # the booking page's backend issues them
+		  origins: ["$site"]                 # whose pages may come
+		  outcomes: true                     # they see what handlers did
 		journal:
 		  sqlite: {path: $folder/journal.db}
 		plugins:                             # here: where they are built
@@ -117,6 +138,7 @@ configure()
 		  conferencing_assigned: [team-slack, next-profile]
 	EOF
 	export BELFRY_CONFIG=$folder/belfry.yaml
+	"$BUILD/core/cli/belfry" token --expires 7d >"$folder/token" || fail "no token could be made"
 }
 
 start_gateway()
@@ -137,18 +159,19 @@ start_gateway()
 start_listening()
 {
 	local line
-	start_reading 4 "$BUILD/core/cli/belfry" listen --url "http://$address/subscribe"
+	start_reading 4 "$BUILD/core/cli/belfry" listen --url "http://$address/subscribe" --token-file "$folder/token"
 	listener=$!
 	read -r -t $PATIENCE -u 4 line || fail "belfry listen did not start"
 	printf '    %s\n' "$line"
 }
 
+# What the booking page does when somebody presses "Book".
 create_event()
 {
 	say "Your application creates an event at Cronofy, with a conferencing profile that is missing"
-	"$BUILD/core/cli/belfry" upsert --api "$cronofy" --calendar "$calendar" --token-file "$folder/access-token" \
-		--profile pro_removed --tag profile_id=pro_removed --summary 'Board meeting' \
-		--start "$(date -u -d '+1 day' +%FT%TZ)" --end "$(date -u -d '+25 hours' +%FT%TZ)" | sed 's/^/    /'
+	curl --silent --show-error --fail -H 'Content-Type: application/json' "$site/bookings" --data \
+		"{\"title\": \"Board meeting\", \"video\": \"teams\", \"start\": \"$(date -u -d '+1 day' +%FT%TZ)\"}" |
+		sed 's/^/    /; $a\' || fail "the booking page's backend could not create it"
 }
 
 # see DESCRIPTOR WHO WHAT: shows lines until one has WHAT in it
@@ -182,11 +205,11 @@ tell_what_to_try()
 {
 	cat <<-EOF
 
-		Watch the next callbacks in a browser:
+		Book a meeting in a browser, and see what becomes of it:
 
-		    http://$address/subscribe
+		    $site
 
-		In another terminal, in this folder, have some sent (and one that is refused), or make another event:
+		In another terminal, in this folder, have callbacks sent (and one that is refused), or make another event:
 
 		    export BELFRY_CONFIG=$BELFRY_CONFIG
 		    $BUILD/core/cli/belfry send mixed_interactions --url http://$address/callbacks/cronofy
@@ -197,8 +220,8 @@ tell_what_to_try()
 
 		Without a browser:
 
-		    $BUILD/core/cli/belfry listen --url http://$address/subscribe --after earliest
-		    curl http://$address/events
+		    $BUILD/core/cli/belfry listen --url http://$address/subscribe --token-file $folder/token --after earliest
+		    curl -H "Authorization: Bearer \$(cat $folder/token)" http://$address/events
 		    $BUILD/core/cli/belfry help
 
 		The gateway runs until you press Ctrl-C. What it says:
@@ -219,6 +242,7 @@ main()
 	configure
 	say "Starting a gateway with the configuration in $folder"
 	start_gateway
+	configure_site
 	say "Listening to it, as your application would"
 	start_listening
 	create_event
