@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/keys.h"
 #include "daemon/notify.h"
+#include "daemon/watchdog.h"
 #include "net/acceptor.h"
 #include "net/gateway.h"
 #include "net/limits.h"
@@ -39,6 +40,7 @@ struct server {
 	uv_timer_t drain;
 	struct acceptor *acceptor;
 	struct key_fetcher *fetcher;
+	struct watchdog *watchdog;
 	struct store_owed owed;
 	uint64_t drain_until_ns;
 };
@@ -259,6 +261,9 @@ static int serve(struct server *server)
 		r = key_fetcher_start(&server->gateway, &server->fetcher);
 	if (r < 0)
 		return refuse("cannot start a thread", NULL, r);
+	r = watchdog_create(&server->gateway, &server->loop, &server->watchdog);
+	if (r < 0)
+		return refuse("cannot start", NULL, r);
 	log_info("ready", LOG_TEXT("version", BELFRY_VERSION));
 	notify("READY=1");
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -295,6 +300,7 @@ static void take_apart(struct server *server)
 	uv_walk(&server->loop, close_handle, NULL);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&server->loop);
+	watchdog_destroy(server->watchdog);
 }
 
 int daemon_run(const struct config *config)

@@ -6,10 +6,6 @@
 #include "net/metrics.h"
 #include "net/survey.h"
 
-/* A thread of the journal that has been at one thing for so many times the time in which a callback must be answered
- * hangs. (A slow disk is no reason to be restarted: /readyz tells that.) */
-#define STUCK_TIMES 5
-
 static void answer_text(struct exchange *exchange, int status, struct span text)
 {
 	connection_answer(exchange->connection,
@@ -32,15 +28,13 @@ static uint64_t answer_timeout_ns(const struct exchange *exchange)
 static void conclude_healthz(struct survey *survey)
 {
 	struct exchange *exchange = &survey->exchange;
-	uint64_t stuck_ns = STUCK_TIMES * answer_timeout_ns(exchange);
-	struct store_status status;
-	store_get_status(exchange->reactor->gateway->store, &status);
-	if (status.writer_busy_ns > stuck_ns)
-		answer_text(exchange, 503, SPAN("does not respond: the journal's writer\n"));
-	else if (status.reader_busy_ns > stuck_ns)
-		answer_text(exchange, 503, SPAN("does not respond: the journal's reader\n"));
+	const char *hanging = gateway_hanging_thread(exchange->reactor->gateway);
+	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+	if (hanging)
+		buffer_add_printf(&text, "does not respond: the journal's %s\n", hanging);
 	else
-		answer_text(exchange, 200, SPAN("ok\n"));
+		buffer_add_text(&text, "ok\n");
+	answer_text(exchange, hanging ? 503 : 200, buffer_span(&text));
 }
 
 static void finish_healthz(struct exchange *exchange, struct span body)

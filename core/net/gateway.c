@@ -157,3 +157,19 @@ void gateway_set_keys(struct gateway *gateway, struct token_keys *keys)
 		reactor_post(gateway->reactors[i], note);
 	}
 }
+
+/* --- alive -------------------------------------------------------------------------------------------------------- */
+
+/* A thread of the journal that has been at one thing for so many times the time in which a callback must be answered
+ * hangs. (A slow disk is no reason to be restarted: /readyz tells that.) */
+#define HANGING_TIMES 5
+
+const char *gateway_hanging_thread(struct gateway *gateway)
+{
+	uint64_t hanging_ns = HANGING_TIMES * (uint64_t)gateway->config->limits.answer_timeout_ms * NS_PER_MS;
+	struct store_status status;
+	store_get_status(gateway->store, &status);
+	if (status.writer_busy_ns > hanging_ns)
+		return "writer";
+	return status.reader_busy_ns > hanging_ns ? "reader" : NULL;
+}

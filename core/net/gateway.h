@@ -41,6 +41,9 @@ struct token_keys *gateway_keys(struct gateway *gateway);
 /* Takes the reference over, and has every reactor close the sessions of keys that are gone. */
 void gateway_set_keys(struct gateway *gateway, struct token_keys *keys);
 
+/* The thread of the journal that has been at one thing for so long that it hangs; NULL if none has. Any thread. */
+const char *gateway_hanging_thread(struct gateway *gateway);
+
 /* store_options::on_commit, on the writer's thread: encodes the frames, tells every reactor. context: the gateway. */
 void gateway_on_commit(void *gateway, struct commit *commit);
 

@@ -12,12 +12,15 @@ import time
 
 import pytest
 
+import threads
 from clients import PATIENCE, RawConnection, Subscriber
 from frames import HANDSHAKE
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
 
 # Who can connect to a socket that systemd passes is not known, so anonymous subscribers have to be allowed twice.
 ANYWHERE = {"subscribers": {"anonymous_anywhere": True}}
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="belfryd is not dumpable: only root may look inside")
 
 
 def post(connection, body):
@@ -202,6 +205,58 @@ def test_readiness_is_told_to_systemd(tmp_path):
             told = notify.recv(4096)
 
 
+def watchdog_words(notify):
+    """What systemd's watchdog hears, one after the other."""
+    while True:
+        word = notify.recv(4096)
+        if word == b"WATCHDOG=1":
+            yield word
+
+
+@needs_root
+def test_the_watchdog_hears_from_a_gateway_whose_threads_work(tmp_path):
+    """And from no other: systemd starts it again."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        notify.settimeout(PATIENCE)
+        wanted = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "100000"}
+        with Gateway({"reactors": 2}, environment=wanted) as gateway:
+            words = watchdog_words(notify)
+            next(words), next(words)
+            with threads.stopped(gateway.process.pid, "reactor", 1):
+                notify.settimeout(1)  # one word may have been on its way, and one is owed to an answer from before
+                with pytest.raises(TimeoutError):
+                    for _ in range(3):
+                        next(words)
+            notify.settimeout(PATIENCE)
+            next(watchdog_words(notify))
+
+
+def test_the_watchdog_of_another_process_hears_nothing(tmp_path):
+    """What a shell in between has inherited is not meant for us."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        wanted = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000", "WATCHDOG_PID": "1"}
+        with Gateway(environment=wanted) as gateway:
+            gateway.deliver(callback())
+        told = []
+        while not told or told[-1] != b"STOPPING=1":
+            told.append(notify.recv(4096))
+        assert told == [b"READY=1", b"STOPPING=1"]
+
+
+def test_who_has_just_connected_is_answered_before_the_end():
+    with Gateway() as gateway, gateway.raw() as early, gateway.raw() as idle:
+        assert get(idle).status == 200  # so both have been accepted
+        gateway.process.send_signal(signal.SIGTERM)
+        assert idle.read_to_end() == b""
+        answer = post(early, callback())
+        assert answer.status == 200 and answer.headers["Connection"] == "close"
+        gateway.join()
+
+
 def descriptors_without_cloexec(pid):
     for descriptor in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -211,9 +266,6 @@ def descriptors_without_cloexec(pid):
                 yield os.readlink(f"/proc/{pid}/fd/{descriptor}")
         except FileNotFoundError:
             pass  # closed meanwhile
-
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="belfryd is not dumpable: only root may look inside")
 
 
 @needs_root
