@@ -102,11 +102,12 @@ static void set_pending(struct connection *connection, bool is_pending)
 }
 
 /* Who holds a place without ever asking for anything makes room for the next: the oldest goes first, because an honest
- * client's request is here within moments. */
-static void bound_pending(struct reactor *reactor)
+ * client's request is here within moments. Whoever came in this turn of the loop may well have asked: nobody has looked
+ * yet. (After a restart, thousands may have waited in the listening socket.) */
+void connection_bound_pending(struct reactor *reactor)
 {
 	uint64_t max = reactor->gateway->config->limits.max_pending / reactor->gateway->n_reactors + 1;
-	while (reactor->n_pending > max) {
+	while (reactor->n_pending > max && reactor->pending->turn != reactor->turn) {
 		struct connection *oldest = reactor->pending;
 		reactor->counters.connections_pushed_out++;
 		log_warning_limited("connections that send no request are closed early", LOG_TEXT("limit", "pending"));
@@ -680,8 +681,7 @@ static const struct link_ops link_ops = { on_received, on_writable, on_closed };
 
 void connection_adopt(struct reactor *reactor, int fd, size_t listener, const char *limit, struct limits_entry *address)
 {
-	bool is_draining = atomic_load_explicit(&reactor->gateway->is_draining, memory_order_relaxed);
-	struct connection *connection = is_draining ? NULL : calloc(1, sizeof *connection);
+	struct connection *connection = calloc(1, sizeof *connection);
 	if (!connection) {
 		(void)close(fd);
 		limits_leave(reactor->gateway->limits, address);
@@ -691,6 +691,7 @@ void connection_adopt(struct reactor *reactor, int fd, size_t listener, const ch
 	connection->listener = listener;
 	connection->limit = limit;
 	connection->address = address;
+	connection->turn = reactor->turn;
 	(void)uv_timer_init(&reactor->loop, &connection->timer);
 	connection->timer.data = connection;
 	DL_APPEND(reactor->connections, connection);
@@ -701,5 +702,4 @@ void connection_adopt(struct reactor *reactor, int fd, size_t listener, const ch
 	reactor->counters.connections_accepted++;
 	set_pending(connection, true);
 	connection_set_deadline(connection, limits_of(connection)->header_timeout_ms);
-	bound_pending(reactor);
 }

@@ -32,7 +32,8 @@ struct connection {
 	size_t listener;   /* index in the configuration; SIZE_MAX for the admin listener */
 	const char *limit; /* a sentence that names the limit that it is over: it is told so and closed; else NULL */
 	struct limits_entry *address;
-	char *peer; /* as text, once somebody asked; NULL before */
+	char *peer;    /* as text, once somebody asked; NULL before */
+	uint64_t turn; /* of the loop, in which it came */
 	enum connection_phase phase;
 	bool is_pending; /* on reactor::pending */
 	bool is_paused;
@@ -91,6 +92,9 @@ void exchange_free(struct exchange *exchange);
 /* Takes the socket over. limit: see struct connection. */
 void connection_adopt(struct reactor *reactor, int fd, size_t listener, const char *limit,
 					  struct limits_entry *address);
+
+/* After each turn of the loop: closes connections that send no request, if there are too many. */
+void connection_bound_pending(struct reactor *reactor);
 
 struct answer {
 	int status;

@@ -117,7 +117,10 @@ static void on_before_waiting(uv_prepare_t *before_waiting)
 
 static void on_after_waiting(uv_check_t *after_waiting)
 {
-	wake_store(after_waiting->data);
+	struct reactor *reactor = after_waiting->data;
+	wake_store(reactor);
+	connection_bound_pending(reactor);
+	reactor->turn++;
 }
 
 static void run_notes(struct reactor *reactor)
@@ -279,8 +282,8 @@ static void on_drain_note(struct reactor *reactor, struct note *note)
 			subscriber_disconnect(
 				c->subscriber, 1012, "restart",
 				moment % (200 + (int64_t)(n * reactor->gateway->n_reactors * MS_PER_S / RECONNECTS_PER_S)));
-		else if (c->phase == CONNECTION_HEAD && !c->in.n && connection_is_drained(c))
-			link_close(&c->link);
+		else if (c->phase == CONNECTION_HEAD && !c->in.n && !c->is_pending && connection_is_drained(c))
+			link_close(&c->link); /* whoever has only just connected is still answered */
 	}
 }
 

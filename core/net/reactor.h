@@ -48,6 +48,7 @@ struct reactor {
 	bool has_appended; /* to the store, in this turn of the loop */
 	uv_prepare_t before_waiting;
 	uv_check_t after_waiting;
+	uint64_t turn; /* of the loop; counts up */
 	pthread_t thread;
 	bool has_thread, has_loop;
 

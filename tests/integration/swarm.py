@@ -164,6 +164,7 @@ class Swarm:
     def __init__(self):
         self._poll = select.epoll()
         self._by_fd = {}
+        self._ended = []
         self.members = []
 
     def __enter__(self):
@@ -184,6 +185,14 @@ class Swarm:
         self._poll.unregister(each.socket)
         del self._by_fd[each.socket.fileno()]
 
+    def take_ended(self):
+        """Those whose connection has come to its end since the last call; it is closed."""
+        ended, self._ended = self._ended, []
+        for each in ended:
+            del self._by_fd[each.socket.fileno()]
+            each.socket.close()
+        return ended
+
     def _serve(self, fd, events):
         each = self._by_fd[fd]
         if events & select.EPOLLOUT:
@@ -192,6 +201,7 @@ class Swarm:
             each.read()
         if each.has_ended:
             self._poll.unregister(fd)
+            self._ended.append(each)
         else:
             self._poll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if each.to_send else 0))
 
