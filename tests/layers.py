@@ -59,8 +59,8 @@ PLUGINS = {
 # its limits, some of which do nothing, and one of which makes every look-up a linear scan (fd_limit_per_thread).
 LIBWEBSOCKETS = {
     "lws_adopt_descriptor_vhost", "lws_callback_on_writable", "lws_callback_reasons", "lws_context",
-    "lws_context_creation_info", "lws_context_destroy", "lws_create_context", "lws_create_vhost",
-    "lws_get_opaque_user_data", "lws_get_ssl", "lws_protocols", "lws_rx_flow_control", "lws_set_log_level",
+    "lws_context_creation_info", "lws_context_destroy", "lws_context_user", "lws_create_context", "lws_create_vhost",
+    "lws_get_context", "lws_get_opaque_user_data", "lws_get_ssl", "lws_protocols", "lws_rx_flow_control", "lws_set_log_level",
     "lws_set_opaque_user_data", "lws_set_timeout", "lws_sock_file_fd_type", "lws_vhost",
 }  # fmt: skip
 UNUSED = re.compile(r"\b(lws_\w+|lejp_\w+|\w*ip_limit\w*|fd_limit_per_thread|extensions|LWS_\w*LISTEN_SHARE)\b")

@@ -19,11 +19,6 @@ static inline void X509_free_cleanup(X509 **certificate)
 	X509_free(*certificate);
 }
 
-static inline void EVP_PKEY_free_cleanup(EVP_PKEY **key)
-{
-	EVP_PKEY_free(*key);
-}
-
 static inline void fclose_cleanup(FILE **file)
 {
 	if (*file)
@@ -69,13 +64,17 @@ static int no_pass_phrase(char *buffer, int size, int is_writing, void *context)
 	return -1;
 }
 
-/* The rest of the chain: only whether it can be read. */
-static int check_issuers(FILE *file, const char *path, char **ret_message)
+/* The rest of the chain. */
+static int read_issuers(FILE *file, const char *path, STACK_OF(X509) * issuers, char **ret_message)
 {
 	for (int n = 2;; n++) {
 		CLEANUP(X509_free) X509 *issuer = PEM_read_X509(file, NULL, no_pass_phrase, NULL);
-		if (issuer)
+		if (issuer && sk_X509_push(issuers, issuer) <= 0)
+			return -ENOMEM;
+		if (issuer) {
+			issuer = NULL; /* the stack's */
 			continue;
+		}
 		if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
 			return refuse(ret_message, "%s: certificate %d of the chain cannot be read", path, n);
 		ERR_clear_error(); /* the end of the file */
@@ -83,22 +82,20 @@ static int check_issuers(FILE *file, const char *path, char **ret_message)
 	}
 }
 
-static int read_chain(const char *path, X509 **ret_certificate, char **ret_message)
+static int read_chain(const char *path, struct certificate *certificate, char **ret_message)
 {
 	CLEANUP(fclose) FILE *file = NULL;
 	int r = open_file(path, &file, ret_message);
 	if (r < 0)
 		return r;
-	CLEANUP(X509_free) X509 *certificate = PEM_read_X509(file, NULL, no_pass_phrase, NULL);
-	if (!certificate)
+	certificate->own = PEM_read_X509(file, NULL, no_pass_phrase, NULL);
+	if (!certificate->own)
 		return refuse(ret_message, "%s: no certificate in PEM form (-----BEGIN CERTIFICATE-----)", path);
-	r = check_issuers(file, path, ret_message);
-	if (r == 0)
-		*ret_certificate = STEAL(certificate);
-	return r;
+	certificate->issuers = sk_X509_new_null();
+	return certificate->issuers ? read_issuers(file, path, certificate->issuers, ret_message) : -ENOMEM;
 }
 
-static int read_key(const char *path, EVP_PKEY **ret_key, char **ret_message)
+static int read_key(const char *path, struct certificate *certificate, char **ret_message)
 {
 	struct stat status;
 	CLEANUP(fclose) FILE *file = NULL;
@@ -107,10 +104,9 @@ static int read_key(const char *path, EVP_PKEY **ret_key, char **ret_message)
 		return r;
 	if (fstat(fileno(file), &status) < 0 || (status.st_mode & S_IROTH))
 		return refuse(ret_message, "%s: a private key that everybody can read; chmod o-r", path);
-	CLEANUP(EVP_PKEY_free) EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, no_pass_phrase, NULL);
-	if (!key)
+	certificate->key = PEM_read_PrivateKey(file, NULL, no_pass_phrase, NULL);
+	if (!certificate->key)
 		return refuse(ret_message, "%s: no private key in PEM form, or one that needs a pass phrase", path);
-	*ret_key = STEAL(key);
 	return 0;
 }
 
@@ -140,19 +136,51 @@ static int check_times(const X509 *certificate, const char *path, int64_t now_ms
 	return 0;
 }
 
-int certificate_check(const char *chain_path, const char *key_path, int64_t now_ms, char **ret_warning,
-					  char **ret_message)
+int certificate_load(const char *chain_path, const char *key_path, int64_t now_ms, struct certificate **ret_certificate,
+					 char **ret_warning, char **ret_message)
 {
-	CLEANUP(X509_free) X509 *certificate = NULL;
-	CLEANUP(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	CLEANUP(certificate_unref) struct certificate *certificate = calloc(1, sizeof *certificate);
 	*ret_warning = *ret_message = NULL;
+	if (!certificate)
+		return -ENOMEM;
+	atomic_init(&certificate->references, 1);
 	ERR_clear_error();
-	int r = read_chain(chain_path, &certificate, ret_message);
+	int r = read_chain(chain_path, certificate, ret_message);
 	if (r == 0)
-		r = read_key(key_path, &key, ret_message);
+		r = read_key(key_path, certificate, ret_message);
 	if (r < 0)
 		return r;
-	if (X509_check_private_key(certificate, key) != 1)
+	if (X509_check_private_key(certificate->own, certificate->key) != 1)
 		return refuse(ret_message, "%s: not the key of the certificate in %s", key_path, chain_path);
-	return check_times(certificate, chain_path, now_ms, ret_warning, ret_message);
+	r = check_times(certificate->own, chain_path, now_ms, ret_warning, ret_message);
+	if (r == 0)
+		*ret_certificate = STEAL(certificate);
+	return r;
+}
+
+struct certificate *certificate_ref(struct certificate *certificate)
+{
+	(void)atomic_fetch_add_explicit(&certificate->references, 1, memory_order_relaxed);
+	return certificate;
+}
+
+void certificate_unref(struct certificate *certificate)
+{
+	if (!certificate || atomic_fetch_sub_explicit(&certificate->references, 1, memory_order_acq_rel) > 1)
+		return;
+	X509_free(certificate->own);
+	sk_X509_pop_free(certificate->issuers, X509_free);
+	EVP_PKEY_free(certificate->key);
+	free(certificate);
+}
+
+bool certificate_is_same(const struct certificate *a, const struct certificate *b)
+{
+	int n = sk_X509_num(a->issuers);
+	if (X509_cmp(a->own, b->own) != 0 || n != sk_X509_num(b->issuers))
+		return false;
+	for (int i = 0; i < n; i++)
+		if (X509_cmp(sk_X509_value(a->issuers, i), sk_X509_value(b->issuers, i)) != 0)
+			return false;
+	return true; /* with the same certificate it is the same key */
 }

@@ -3,12 +3,11 @@
  * belfry check: all that the gateway would find wrong at its start, found without starting it. Reads files, has plugins
  * described, opens no socket, writes nothing.
  */
-#include "auth/certificate.h"
 #include "base/clock.h"
 #include "cli/output.h"
 #include "cli/printable.h"
 #include "cli/setup.h"
-#include "cli/token_maker.h"
+#include "config/contents.h"
 
 #include <errno.h>
 
@@ -30,68 +29,13 @@ static void checking_finish_cleanup(struct checking *checking)
 	checking_finish(checking);
 }
 
-/* Lines that bring their own place with them. Takes the text. */
-static void add_complaints(struct checking *checking, bool is_warning, char *text)
-{
-	struct span rest = span_text(text), line;
-	while (span_next(&rest, '\n', &line))
-		if (line.n)
-			complaints_add(&checking->complaints, is_warning, NULL, 0, 0, "%.*s", SPAN_PRINTF(line));
-	free(text);
-}
-
-static int check_token_keys(struct checking *checking)
-{
-	CLEANUP(token_keys_unref) struct token_keys *keys = NULL;
-	char *warnings = NULL, *message = NULL;
-	int r = token_keys_from_config(checking->config, SPAN(""), &keys, &warnings, &message);
-	add_complaints(checking, true, warnings);
-	add_complaints(checking, false, message);
-	return r == -EINVAL ? 0 : r;
-}
-
-static int check_tags(struct checking *checking)
-{
-	for (size_t i = 0; i < checking->config->n_sources; i++) {
-		const struct config_source *source = &checking->config->sources[i];
-		CLEANUP(tag_checker_destroy) struct tag_checker *checker = NULL;
-		int r = setup_tag_checker(source, &checker);
-		if (r == -EINVAL)
-			complaints_add(&checking->complaints, false, NULL, 0, 0,
-						   "source \"%s\": a key for tags has fewer than %d bytes, or a name in unsigned_tags is none",
-						   source->name, TAGS_MIN_KEY_BYTES);
-		else if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int check_certificates(struct checking *checking)
-{
-	for (size_t i = 0; i < checking->config->n_listeners; i++) {
-		const struct config_listener *listener = &checking->config->listeners[i];
-		char *warning = NULL, *message = NULL;
-		if (!listener->has_tls)
-			continue;
-		int r = certificate_check(listener->certificate, listener->key, clock_wall_ms(), &warning, &message);
-		add_complaints(checking, true, warning);
-		add_complaints(checking, false, message);
-		if (r < 0 && r != -EINVAL)
-			return r;
-	}
-	return 0;
-}
-
 /* CLI_OK, also when there are complaints; CLI_E_IO when there is no file to check; -errno. */
 static int check(struct checking *checking, const char *path)
 {
+	CLEANUP(contents_finish) struct contents contents = CONTENTS_INIT;
 	int r = config_load(path, &checking->complaints, &checking->config);
 	if (r == 0)
-		r = check_token_keys(checking);
-	if (r == 0)
-		r = check_tags(checking);
-	if (r == 0)
-		r = check_certificates(checking);
+		r = contents_load(checking->config, SPAN(""), clock_wall_ms(), &checking->complaints, &contents);
 	if (checking->complaints.failed || r == -ENOMEM)
 		return -ENOMEM;
 	if (r < 0 && checking->complaints.n_errors == 0)

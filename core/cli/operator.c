@@ -35,7 +35,7 @@ static int refuse(const struct http_answer *answer)
 
 static int read_answer(const struct http_answer *answer, json_t **ret_answer)
 {
-	if (answer->status != 200)
+	if (answer->status != 200 && answer->status != 422) /* a refusal with its reasons */
 		return refuse(answer);
 	json_t *body = json_loadb(answer->body.data ? answer->body.data : "", answer->body.n, 0, NULL);
 	if (!json_is_object(body)) {

@@ -3,6 +3,7 @@
 
 #include "base/nearest.h"
 #include "cli/output.h"
+#include "config/contents.h"
 
 #include <errno.h>
 
@@ -96,16 +97,6 @@ static int read_tags(const struct invocation *invocation, const struct config_so
 	return CLI_OK;
 }
 
-int setup_tag_checker(const struct config_source *source, struct tag_checker **ret_checker)
-{
-	struct span keys[TAGS_MAX_KEYS];
-	size_t n_keys = source->n_tag_keys < TAGS_MAX_KEYS ? source->n_tag_keys : TAGS_MAX_KEYS;
-	for (size_t i = 0; i < n_keys; i++)
-		keys[i] = span_of(source->tag_keys[i].data, source->tag_keys[i].n);
-	return tag_checker_create(span_text(source->name), keys, n_keys, (const char *const *)source->unsigned_tags,
-							  source->n_unsigned_tags, ret_checker);
-}
-
 int setup_add_tags(const struct invocation *invocation, const struct config_source *source, struct buffer *query)
 {
 	struct tag tags[TAGS_MAX_COUNT];
@@ -114,7 +105,7 @@ int setup_add_tags(const struct invocation *invocation, const struct config_sour
 	int r = read_tags(invocation, source, tags, &n_tags);
 	if (r != CLI_OK || n_tags == 0)
 		return r;
-	r = setup_tag_checker(source, &checker);
+	r = contents_make_tag_checker(source, &checker);
 	if (r == -EINVAL) {
 		output_complain("source \"%s\": a key for tags has fewer than %d bytes, or a name in unsigned_tags is none",
 						source->name, TAGS_MIN_KEY_BYTES);

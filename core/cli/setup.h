@@ -17,9 +17,6 @@ int setup_optional_config(const struct invocation *invocation, struct config **r
 int setup_source(const struct invocation *invocation, const struct config *config,
 				 const struct config_source **ret_source) MUST_USE;
 
-/* What checks and signs this source's tags. As tag_checker_create(). */
-int setup_tag_checker(const struct config_source *source, struct tag_checker **ret_checker) MUST_USE;
-
 /* Appends the query that carries all --tag of the invocation, signed with the source's first key: nothing without tags.
  * CLI_OK; CLI_E_USAGE if a tag is malformed, or needs a signature and the source has no key; CLI_E_CONFIG; -ENOMEM. */
 int setup_add_tags(const struct invocation *invocation, const struct config_source *source,

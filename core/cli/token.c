@@ -11,6 +11,7 @@
 #include "cli/printable.h"
 #include "cli/setup.h"
 #include "cli/token_maker.h"
+#include "config/contents.h"
 
 #include <errno.h>
 
@@ -173,7 +174,7 @@ static int load_keys(struct inspection *inspection)
 	CLEANUP(free) char *message = NULL;
 	int r = fetch_keys(inspection->config, &fetched);
 	if (r == CLI_OK)
-		r = token_keys_from_config(inspection->config, buffer_span(&fetched), &inspection->keys, &warnings, &message);
+		r = contents_load_keys(inspection->config, buffer_span(&fetched), &inspection->keys, &warnings, &message);
 	if (r != -EINVAL)
 		return r;
 	output_complain("%s", message ? message : "a key cannot be read");

@@ -68,23 +68,3 @@ int token_make_from_config(const struct token_wish *wish, const struct config *c
 	}
 	return CLI_E_NOT_SO;
 }
-
-int token_keys_from_config(const struct config *config, struct span more, struct token_keys **ret_keys,
-						   char **ret_warnings, char **ret_message)
-{
-	const struct config_subscribers *subscribers = &config->subscribers;
-	const struct token_options options = { .issuer = subscribers->issuer,
-										   .audience = subscribers->audience,
-										   .leeway_ms = TOKEN_LEEWAY_MS };
-	CLEANUP(free) struct token_key_source *sources = calloc(subscribers->n_keys + 1, sizeof *sources);
-	if (!sources)
-		return -ENOMEM;
-	for (size_t i = 0; i < subscribers->n_keys; i++) {
-		const struct config_token_key *key = &subscribers->keys[i];
-		sources[i] = (struct token_key_source){ .bytes = span_of(key->bytes.data, key->bytes.n), .where = key->where };
-	}
-	size_t n = subscribers->n_keys;
-	if (more.n)
-		sources[n++] = (struct token_key_source){ .bytes = more, .where = subscribers->jwks_url, .is_published = true };
-	return token_keys_create(sources, n, &options, ret_keys, ret_warnings, ret_message);
-}

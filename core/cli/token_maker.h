@@ -25,11 +25,4 @@ int token_make(const struct token_wish *wish, struct span key, struct buffer *re
 int token_make_from_config(const struct token_wish *wish, const struct config *config, struct buffer *ret_token,
 						   const char **ret_where) MUST_USE;
 
-/*
- * The keys of subscribers.tokens, ready to verify. `more`, if not empty, is a further key set: what jwks_url answered.
- * As token_keys_create(): 0, -EINVAL with *ret_message, -ENOMEM.
- */
-int token_keys_from_config(const struct config *config, struct span more, struct token_keys **ret_keys,
-						   char **ret_warnings, char **ret_message) MUST_USE;
-
 #endif

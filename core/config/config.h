@@ -139,6 +139,7 @@ struct config_handler {
 	char *version;   /* the plugin's own */
 	char *options;   /* a JSON object: what the plugin is configured with, defaults included; has secrets */
 	char *condition; /* jq: `when` of the handler and of the interactions that name it; NULL: always true */
+	uint8_t file_digest[DIGEST_BYTES];
 	uint8_t digest[DIGEST_BYTES]; /* over all that a process of the handler is told, and over the plugin's file */
 	bool is_used;                 /* by an interaction */
 };

@@ -359,6 +359,7 @@ static int make_digest(struct config_handler *handler, const struct description 
 			return r;
 		buffer_add(&parts, span_of(digest, sizeof digest));
 	}
+	memcpy(handler->file_digest, description->digest, sizeof description->digest);
 	buffer_add(&parts, span_of(description->digest, sizeof description->digest));
 	buffer_add_printf(&parts, "%ju %ju %ju %d %d", (uintmax_t)confinement->memory_bytes,
 					  (uintmax_t)confinement->descriptors, (uintmax_t)confinement->processes, confinement->allows_exec,

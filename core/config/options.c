@@ -71,9 +71,23 @@ static void release_address(const struct option *option, void *field)
 	address_finish(field);
 }
 
+static void compare_text(struct schema_comparer *comparer, const struct option *option, const void *before,
+						 const void *after)
+{
+	option_text.compare(comparer, option, before, after);
+}
+
+static void compare_address(struct schema_comparer *comparer, const struct option *option, const void *before,
+							const void *after)
+{
+	const struct config_address *old = before, *new = after;
+	compare_text(comparer, option, &old->text, &new->text);
+}
+
 static const struct option_type option_address = { .what = "a numeric address with a port, unix:/path or systemd:NAME",
 												   .read = read_address,
 												   .release = release_address,
+												   .compare = compare_address,
 												   .pattern = "^(unix:/.+|systemd:.*|.+:[0-9]+)$" };
 
 static void read_scheme(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
@@ -92,9 +106,12 @@ static void release_text(const struct option *option, void *field)
 	option_text.release(option, field);
 }
 
-static const struct option_type option_scheme = {
-	.form = OPTION_FORM_CHOICE, .what = "", .read = read_scheme, .release = release_text, .names = scheme_names
-};
+static const struct option_type option_scheme = { .form = OPTION_FORM_CHOICE,
+												  .what = "",
+												  .read = read_scheme,
+												  .release = release_text,
+												  .compare = compare_text,
+												  .names = scheme_names };
 
 /* The field is the listener itself. */
 static void read_serves(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
@@ -116,7 +133,17 @@ static void read_serves(struct schema_reader *reader, const struct option *optio
 	}
 }
 
-static const struct option_type option_serves = { .form = OPTION_FORM_LIST, .what = "a list of ", .read = read_serves };
+static void compare_serves(struct schema_comparer *comparer, const struct option *option, const void *before,
+						   const void *after)
+{
+	const struct config_listener *old = before, *new = after;
+	schema_found(comparer, option,
+				 old->serves_sources == new->serves_sources && old->serves_subscribers == new->serves_subscribers);
+}
+
+static const struct option_type option_serves = {
+	.form = OPTION_FORM_LIST, .what = "a list of ", .read = read_serves, .compare = compare_serves
+};
 
 static const char *check_tag_name(struct span text)
 {
@@ -157,9 +184,11 @@ static void read_plugin(struct schema_reader *reader, const struct option *optio
 	option_text.read(reader, option, node, field);
 }
 
-static const struct option_type option_plugin = {
-	.what = "a plugin's name or file", .read = read_plugin, .release = release_text, .check = check_plugin
-};
+static const struct option_type option_plugin = { .what = "a plugin's name or file",
+												  .read = read_plugin,
+												  .release = release_text,
+												  .compare = compare_text,
+												  .check = check_plugin };
 
 /* The field is the confinement. */
 static void read_allow(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
@@ -178,11 +207,22 @@ static void read_allow(struct schema_reader *reader, const struct option *option
 	}
 }
 
-static const struct option_type option_allow = { .form = OPTION_FORM_LIST, .what = "a list of ", .read = read_allow };
+static void compare_allow(struct schema_comparer *comparer, const struct option *option, const void *before,
+						  const void *after)
+{
+	const struct config_confinement *old = before, *new = after;
+	schema_found(comparer, option, old->allows_exec == new->allows_exec && old->allows_inner == new->allows_inner);
+}
 
-static const struct option_type option_tag_name = {
-	.what = "the name of a tag", .read = read_tag_name, .release = release_text, .check = check_tag_name
+static const struct option_type option_allow = {
+	.form = OPTION_FORM_LIST, .what = "a list of ", .read = read_allow, .compare = compare_allow
 };
+
+static const struct option_type option_tag_name = { .what = "the name of a tag",
+													.read = read_tag_name,
+													.release = release_text,
+													.compare = compare_text,
+													.check = check_tag_name };
 
 /* --- the tables --- */
 
@@ -216,7 +256,7 @@ static const struct option admin_options[] = {
 };
 
 static const struct option sqlite_options[] = {
-	TO("path", path, config_journal, path, .fallback = "/var/lib/belfry/journal.db",
+	TO("path", path, config_journal, path, .fallback = "/var/lib/belfry/journal.db", .needs_restart = true,
 	   .help = "the database; its folder must exist"),
 	END,
 };
@@ -403,7 +443,7 @@ static const char *check_subtype(struct span text)
 }
 
 static const struct option_type option_subtype = {
-	.what = "a subtype", .read = read_tag_name, .release = release_text, .check = check_subtype
+	.what = "a subtype", .read = read_tag_name, .release = release_text, .compare = compare_text, .check = check_subtype
 };
 
 static const struct option target_options[] = {
@@ -445,9 +485,17 @@ static void release_target(const struct option *option, void *field)
 	schema_release(target_options, field);
 }
 
+static void compare_target(struct schema_comparer *comparer, const struct option *option, const void *before,
+						   const void *after)
+{
+	(void)option;
+	schema_compare(target_options, before, after, comparer);
+}
+
 static const struct option_type option_target = { .what = "a handler's name, or a map",
 												  .read = read_target,
 												  .release = release_target,
+												  .compare = compare_target,
 												  .row = &target_map,
 												  .is_text_too = true };
 
@@ -469,9 +517,19 @@ static void release_targets(const struct option *option, void *field)
 	option_list.release(&target_list, (char *)field + target_list.offset);
 }
 
-static const struct option_type option_targets = {
-	.what = "a list of handlers", .read = read_targets, .release = release_targets, .row = &target_list
-};
+static void compare_targets(struct schema_comparer *comparer, const struct option *option, const void *before,
+							const void *after)
+{
+	(void)option;
+	option_list.compare(comparer, &target_list, (const char *)before + target_list.offset,
+						(const char *)after + target_list.offset);
+}
+
+static const struct option_type option_targets = { .what = "a list of handlers",
+												   .read = read_targets,
+												   .release = release_targets,
+												   .compare = compare_targets,
+												   .row = &target_list };
 
 static void read_interactions(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 							  void *field)
@@ -484,10 +542,17 @@ static void release_interactions(const struct option *option, void *field)
 	option_named.release(option, field);
 }
 
+static void compare_interactions(struct schema_comparer *comparer, const struct option *option, const void *before,
+								 const void *after)
+{
+	option_named.compare(comparer, option, before, after);
+}
+
 static const struct option_type option_interactions = { .form = OPTION_FORM_NAMED,
 														.what = "a map of types of interaction",
 														.read = read_interactions,
 														.release = release_interactions,
+														.compare = compare_interactions,
 														.check = value_check_pattern,
 														.pattern = "^[A-Za-z0-9_.-]*\\*?$" };
 static_assert(offsetof(struct config_interaction, pattern) == 0, "option_named puts the name there");
@@ -521,7 +586,7 @@ const struct option config_options[] = {
 	MANY("interactions", interactions, config, interactions, targets, RANGE(0, 1024),
 		 .example = "{conferencing_failing: [on-call]}", .help = "which handlers run for which type of interaction"),
 	TO("reactors", integer, config, reactors, .fallback = "auto", .word = "auto", .example = "4", RANGE(1, 64),
-	   .help = "threads that serve connections; auto: one for each usable core"),
+	   .needs_restart = true, .help = "threads that serve connections; auto: one for each usable core"),
 	HERE("log", log_options, .help = "the log on stderr"),
 	END,
 };

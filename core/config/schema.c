@@ -438,11 +438,152 @@ static void release_named(const struct option *option, void *field)
 	release_list(option, field);
 }
 
+/* --- comparing --- */
+
+static const void *constant_at(const void *object, size_t offset)
+{
+	return (const char *)object + offset;
+}
+
+static size_t count_at(const struct option *option, const void *field)
+{
+	return *(const size_t *)(const void *)((const char *)field - option->offset + option->count_offset);
+}
+
+static const void *entry_at(const struct option *option, const void *field, size_t i)
+{
+	return constant_at(load_pointer(field), i * option->entry_bytes);
+}
+
+static void compare_text(struct schema_comparer *comparer, const struct option *option, const void *before,
+						 const void *after)
+{
+	const char *old = *(char *const *)before, *new = *(char *const *)after;
+	if (old && new)
+		schema_found(comparer, option, strcmp(old, new) == 0);
+	else if (old || new)
+		comparer->found(comparer, new ? SCHEMA_ADDED : SCHEMA_REMOVED, option->needs_restart);
+}
+
+static void compare_boolean(struct schema_comparer *comparer, const struct option *option, const void *before,
+							const void *after)
+{
+	schema_found(comparer, option, *(const bool *)before == *(const bool *)after);
+}
+
+static void compare_number(struct schema_comparer *comparer, const struct option *option, const void *before,
+						   const void *after)
+{
+	schema_found(comparer, option, *(const uint64_t *)before == *(const uint64_t *)after);
+}
+
+static void compare_choice(struct schema_comparer *comparer, const struct option *option, const void *before,
+						   const void *after)
+{
+	schema_found(comparer, option, *(const unsigned *)before == *(const unsigned *)after);
+}
+
+static void compare_group(struct schema_comparer *comparer, const struct option *option, const void *before,
+						  const void *after)
+{
+	schema_compare(option->options, before, after, comparer);
+}
+
+/* A comparer that only wants to know whether. */
+struct doubt {
+	struct schema_comparer comparer; /* first */
+	bool is_different;
+};
+
+static void on_doubt(struct schema_comparer *comparer, enum schema_change change, bool needs_restart)
+{
+	(void)change;
+	(void)needs_restart;
+	CONTAINER_OF(comparer, struct doubt, comparer)->is_different = true;
+}
+
+static void compare_list(struct schema_comparer *comparer, const struct option *option, const void *before,
+						 const void *after)
+{
+	struct doubt doubt = { .comparer.found = on_doubt };
+	struct option entry = schema_entry(option);
+	size_t n = count_at(option, before);
+	doubt.is_different = n != count_at(option, after);
+	for (size_t i = 0; i < n && !doubt.is_different; i++)
+		entry.type->compare(&doubt.comparer, &entry, entry_at(option, before, i), entry_at(option, after, i));
+	comparer->path.failed |= doubt.comparer.path.failed;
+	buffer_finish(&doubt.comparer.path);
+	schema_found(comparer, option, !doubt.is_different);
+}
+
+/* Returns the length that leave() goes back to. */
+static size_t enter(struct schema_comparer *comparer, const char *key)
+{
+	size_t n = comparer->path.n;
+	if (n)
+		buffer_add_char(&comparer->path, '.');
+	buffer_add_text(&comparer->path, key);
+	return n;
+}
+
+static void leave(struct schema_comparer *comparer, size_t n)
+{
+	if (!comparer->path.failed)
+		comparer->path.n = n;
+}
+
+static const void *find_named(const struct option *option, const void *field, const char *name)
+{
+	for (size_t i = 0; i < count_at(option, field); i++) {
+		const void *entry = entry_at(option, field, i);
+		if (strcmp(*(char *const *)entry, name) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/* Those that are gone, those that are new, and what is different in those that stay; by name. */
+static void compare_named(struct schema_comparer *comparer, const struct option *option, const void *before,
+						  const void *after)
+{
+	struct option entry = schema_entry(option);
+	size_t offset = option->type->value_offset;
+	for (size_t i = 0; i < count_at(option, before); i++) {
+		const void *old = entry_at(option, before, i), *new = find_named(option, after, *(char *const *)old);
+		size_t n = enter(comparer, *(char *const *)old);
+		if (new)
+			entry.type->compare(comparer, &entry, constant_at(old, offset), constant_at(new, offset));
+		else
+			comparer->found(comparer, SCHEMA_REMOVED, option->needs_restart);
+		leave(comparer, n);
+	}
+	for (size_t i = 0; i < count_at(option, after); i++) {
+		const char *name = *(char *const *)entry_at(option, after, i);
+		size_t n = enter(comparer, name);
+		if (!find_named(option, before, name))
+			comparer->found(comparer, SCHEMA_ADDED, option->needs_restart);
+		leave(comparer, n);
+	}
+}
+
+void schema_compare(const struct option *options, const void *before, const void *after,
+					struct schema_comparer *comparer)
+{
+	for (const struct option *option = options; option->key; option++) {
+		if (!option->type->compare)
+			continue;
+		size_t n = enter(comparer, option->key);
+		option->type->compare(comparer, option, constant_at(before, option->offset),
+							  constant_at(after, option->offset));
+		leave(comparer, n);
+	}
+}
+
 /* --- the types --- */
 
-#define TEXT_TYPE(name, ...)                                                    \
-	{                                                                           \
-		.what = (name), .read = read_text, .release = release_text, __VA_ARGS__ \
+#define TEXT_TYPE(name, ...)                                                                             \
+	{                                                                                                    \
+		.what = (name), .read = read_text, .release = release_text, .compare = compare_text, __VA_ARGS__ \
 	}
 
 const struct option_type option_text = TEXT_TYPE("one line of text", .check = value_check_text);
@@ -457,28 +598,41 @@ const struct option_type option_origin = TEXT_TYPE("scheme://host or scheme://ho
 												   .pattern = "^[a-z][a-z0-9+.-]*://[^/]+$");
 const struct option_type option_host =
 	TEXT_TYPE("a host name or an address, without a port", .check = value_check_host);
-const struct option_type option_boolean = { .form = OPTION_FORM_BOOLEAN,
-											.what = "true or false",
-											.read = read_boolean };
-const struct option_type option_integer = {
-	.form = OPTION_FORM_NUMBER, .what = "a whole number", .read = read_number, .units = value_plain
+const struct option_type option_boolean = {
+	.form = OPTION_FORM_BOOLEAN, .what = "true or false", .read = read_boolean, .compare = compare_boolean
 };
-const struct option_type option_duration = {
-	.form = OPTION_FORM_NUMBER, .what = "a duration", .read = read_number, .units = value_durations
-};
+const struct option_type option_integer = { .form = OPTION_FORM_NUMBER,
+											.what = "a whole number",
+											.read = read_number,
+											.compare = compare_number,
+											.units = value_plain };
+const struct option_type option_duration = { .form = OPTION_FORM_NUMBER,
+											 .what = "a duration",
+											 .read = read_number,
+											 .compare = compare_number,
+											 .units = value_durations };
 const struct option_type option_size = {
-	.form = OPTION_FORM_NUMBER, .what = "a size", .read = read_number, .units = value_sizes
+	.form = OPTION_FORM_NUMBER, .what = "a size", .read = read_number, .compare = compare_number, .units = value_sizes
 };
-const struct option_type option_choice = { .form = OPTION_FORM_CHOICE, .what = "", .read = read_choice };
-const struct option_type option_group = {
-	.form = OPTION_FORM_GROUP, .what = "a map of options", .read = read_group, .release = release_group
+const struct option_type option_choice = {
+	.form = OPTION_FORM_CHOICE, .what = "", .read = read_choice, .compare = compare_choice
 };
-const struct option_type option_list = {
-	.form = OPTION_FORM_LIST, .what = "a list", .read = read_list, .release = release_list, .before = "[", .after = "]"
-};
+const struct option_type option_group = { .form = OPTION_FORM_GROUP,
+										  .what = "a map of options",
+										  .read = read_group,
+										  .compare = compare_group,
+										  .release = release_group };
+const struct option_type option_list = { .form = OPTION_FORM_LIST,
+										 .what = "a list",
+										 .read = read_list,
+										 .compare = compare_list,
+										 .release = release_list,
+										 .before = "[",
+										 .after = "]" };
 const struct option_type option_named = { .form = OPTION_FORM_NAMED,
 										  .what = "a map of names",
 										  .read = read_named,
+										  .compare = compare_named,
 										  .release = release_named,
 										  .check = value_check_name,
 										  .pattern = "^[a-z0-9_-]{1,64}$" };
@@ -486,6 +640,7 @@ const struct option_type option_map = { .form = OPTION_FORM_NAMED,
 										.what = "a map of names",
 										.read = read_named,
 										.release = release_named,
+										.compare = compare_named,
 										.check = value_check_key,
 										.before = "{name: ",
 										.after = "}",

@@ -9,6 +9,7 @@
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H
 
+#include "base/buffer.h"
 #include "config/complaint.h"
 #include "config/value.h"
 #include "config/yaml.h"
@@ -33,16 +34,21 @@ enum option_form {
 	OPTION_FORM_OTHERS, /* a map that these tables do not describe */
 };
 
+struct schema_comparer;
+
 struct option_type {
 	enum option_form form;
 	const char *what; /* completes "write ...": "a duration" */
 	/* Writes *field, or complains. The node is neither NULL nor broken. */
 	void (*read)(struct schema_reader *reader, const struct option *option, const struct yaml_node *node, void *field);
 	void (*release)(const struct option *option, void *field); /* NULL: owns nothing */
-	const char *(*check)(struct span text);                    /* of text, and of the names in a map: see value.h */
-	const struct value_unit *units;                            /* of numbers */
-	const char *before, *after;                                /* what an entry's example stands between */
-	size_t value_offset;                                       /* of what a name stands for, in an entry of a map */
+	/* Tells the comparer what is different. NULL: nothing of it is kept in a field. */
+	void (*compare)(struct schema_comparer *comparer, const struct option *option, const void *before,
+					const void *after);
+	const char *(*check)(struct span text); /* of text, and of the names in a map: see value.h */
+	const struct value_unit *units;         /* of numbers */
+	const char *before, *after;             /* what an entry's example stands between */
+	size_t value_offset;                    /* of what a name stands for, in an entry of a map */
 	const char *pattern; /* a regular expression (ECMA-262) that text, or a map's names, meet: what editors know of
 						  * `check`. NULL: any */
 	const char *const *(*names)(void); /* words to choose from, where rows have none of their own */
@@ -58,6 +64,7 @@ struct option {
 	const char *example;  /* for complaints; NULL: the fallback. Of lists and maps of values: an entry */
 	const char *help;     /* one line: completes "KEY: ..." */
 	bool is_required;
+	bool needs_restart;              /* nobody can change it in a gateway that runs */
 	uint64_t least, most;            /* numbers (most INT64_MAX: any); entries of a list or a map */
 	const char *word;                /* a number may also be this word, which means 0 ("auto") */
 	const char *const *names;        /* words to choose from, ended by NULL */
@@ -92,6 +99,18 @@ int schema_read(const struct option *options, const struct yaml_node *map, struc
 /* Releases what schema_read() put into the object, also in part. */
 void schema_release(const struct option *options, void *object);
 
+enum schema_change { SCHEMA_CHANGED, SCHEMA_ADDED, SCHEMA_REMOVED };
+
+struct schema_comparer {
+	struct buffer path; /* of what is being compared, from the top: "sources.cronofy.secrets" */
+	/* What is there is not as it was. */
+	void (*found)(struct schema_comparer *comparer, enum schema_change change, bool needs_restart);
+};
+
+/* Compares two objects that schema_read() has filled. Look at path.failed. */
+void schema_compare(const struct option *options, const void *before, const void *after,
+					struct schema_comparer *comparer);
+
 /* --- for those who write types, or describe rows --- */
 
 /* "KEY: message" at the place of the node. */
@@ -108,6 +127,12 @@ const char *const *schema_names(const struct option *option);
 void schema_add_kind(struct buffer *b, const struct option *option);
 /* What one entry of a list or a map is, in the words of an option. */
 struct option schema_entry(const struct option *option);
+/* For option_type::compare. */
+static inline void schema_found(struct schema_comparer *comparer, const struct option *option, bool is_same)
+{
+	if (!is_same)
+		comparer->found(comparer, SCHEMA_CHANGED, option->needs_restart);
+}
 /* A copy, or NULL with reader->failed. */
 char *schema_copy(struct schema_reader *reader, const char *text);
 

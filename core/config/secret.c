@@ -199,9 +199,27 @@ static void release_token_key(const struct option *option, void *field)
 	key->where = NULL;
 }
 
-const struct option_type option_secret = {
-	.form = OPTION_FORM_SECRET, .what = "a secret", .read = read_secret, .release = release_secret
-};
-const struct option_type option_token_key = {
-	.form = OPTION_FORM_SECRET, .what = "a secret", .read = read_token_key, .release = release_token_key
-};
+static void compare_secret(struct schema_comparer *comparer, const struct option *option, const void *before,
+						   const void *after)
+{
+	const struct secret *old = before, *new = after;
+	schema_found(comparer, option, span_equal(span_of(old->data, old->n), span_of(new->data, new->n)));
+}
+
+static void compare_token_key(struct schema_comparer *comparer, const struct option *option, const void *before,
+							  const void *after)
+{
+	const struct config_token_key *old = before, *new = after;
+	compare_secret(comparer, option, &old->bytes, &new->bytes);
+}
+
+const struct option_type option_secret = { .form = OPTION_FORM_SECRET,
+										   .what = "a secret",
+										   .read = read_secret,
+										   .release = release_secret,
+										   .compare = compare_secret };
+const struct option_type option_token_key = { .form = OPTION_FORM_SECRET,
+											  .what = "a secret",
+											  .read = read_token_key,
+											  .release = release_token_key,
+											  .compare = compare_token_key };

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/daemon.h"
 
-#include "auth/certificate.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/keys.h"
 #include "daemon/notify.h"
+#include "daemon/reload.h"
+#include "daemon/server.h"
 #include "daemon/watchdog.h"
-#include "net/acceptor.h"
-#include "net/gateway.h"
 #include "net/limits.h"
 #include "net/reactor.h"
 #include "store/deliveries.h"
@@ -18,7 +16,6 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <uv.h>
 
 /* How long a drain may take before what is left is cut off. */
 #define DRAIN_MS 10000
@@ -32,18 +29,6 @@
 /* And for each handler's process: a socket, two pipes, and the process itself; some more while it starts. */
 #define DESCRIPTORS_A_PROCESS 4
 #define DESCRIPTORS_OF_HANDLERS 16
-
-struct server {
-	struct gateway gateway;
-	uv_loop_t loop;
-	uv_signal_t signals[3];
-	uv_timer_t drain;
-	struct acceptor *acceptor;
-	struct key_fetcher *fetcher;
-	struct watchdog *watchdog;
-	struct store_owed owed;
-	uint64_t drain_until_ns;
-};
 
 /* Says why, frees the reason. */
 static int refuse(const char *what, char *message, int error)
@@ -78,32 +63,39 @@ static uint64_t raise_descriptor_limit(const struct config *config)
 	return possible;
 }
 
-static int check_certificates(const struct config *config)
+/* The lines of what the configuration points to. */
+static int tell_complaints(const struct complaints *complaints)
 {
-	for (size_t i = 0; i < config->n_listeners; i++) {
-		const struct config_listener *listener = &config->listeners[i];
-		char *warning = NULL, *message = NULL;
-		if (!listener->has_tls)
-			continue;
-		int r = certificate_check(listener->certificate, listener->key, clock_wall_ms(), &warning, &message);
-		if (warning)
-			log_warning("certificate", LOG_TEXT("reason", warning));
-		free(warning);
-		if (r < 0)
-			return refuse("cannot use the certificate", message, r == -EINVAL ? DAEMON_E_CONFIG : r);
-	}
-	return 0;
+	for (size_t i = 0; i < complaints->n; i++)
+		LOG_WRITE_(complaints->items[i].is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, NULL, "configuration",
+				   LOG_TEXT("says", complaints->items[i].text));
+	return complaints->n_errors ? DAEMON_E_CONFIG : 0;
+}
+
+static int load_contents(struct server *server)
+{
+	CLEANUP(complaints_finish) struct complaints complaints = COMPLAINTS_INIT;
+	int r = contents_load(server->generation->config, SPAN(""), clock_wall_ms(), &complaints, &server->contents);
+	if (r < 0)
+		return refuse("cannot read what the configuration points to", NULL, r);
+	server->gateway.keys = STEAL(server->contents.keys);
+	return tell_complaints(&complaints);
+}
+
+static struct store_limits store_limits_of(const struct config *config)
+{
+	return (struct store_limits){ .retention_age_ms = config->journal.retention_age_ms,
+								  .retention_bytes = config->journal.retention_bytes,
+								  .max_queue_bytes = config->limits.queue_bytes };
 }
 
 static int open_store(struct server *server)
 {
-	const struct config *config = server->gateway.config;
+	const struct config *config = server->generation->config;
 	char *message = NULL;
 	struct store_options options = {
 		.path = config->journal.path,
-		.retention_age_ms = config->journal.retention_age_ms,
-		.retention_bytes = config->journal.retention_bytes,
-		.max_queue_bytes = config->limits.queue_bytes,
+		.limits = store_limits_of(config),
 		.on_commit = gateway_on_commit,
 		.context = &server->gateway,
 	};
@@ -111,27 +103,67 @@ static int open_store(struct server *server)
 	return r < 0 ? refuse("cannot open the journal", message, r) : 0;
 }
 
+/* Who is owed something and is not configured. */
+struct strangers {
+	struct store_owed owed;
+	struct generation *generation; /* a reference */
+};
+
 /* On the reader's thread. Nobody will do it, and it stays in the journal: the administrator has to know. */
 static void on_owed_handler(struct store_owed *owed, struct span handler)
 {
-	const struct server *server = owed->owner;
-	if (handler.n && !config_handler_by_name(server->gateway.config, handler))
+	struct strangers *strangers = CONTAINER_OF(owed, struct strangers, owed);
+	if (handler.n == 0) {
+		generation_unref(strangers->generation);
+		free(strangers);
+	} else if (!config_handler_by_name(strangers->generation->config, handler)) {
 		log_warning(
 			"a handler that is not configured any more is owed deliveries: they stay in the journal until it is",
 			LOG_SPAN("handler", handler));
+	}
 }
 
-static int look_for_strangers(struct server *server)
+static void look_for_strangers(struct server *server)
 {
-	server->owed = (struct store_owed){ .on_handler = on_owed_handler, .owner = server };
-	return store_ask_owed(server->gateway.store, &server->owed);
+	struct strangers *strangers = calloc(1, sizeof *strangers);
+	if (!strangers)
+		return;
+	strangers->owed.on_handler = on_owed_handler;
+	strangers->generation = generation_ref(server->generation);
+	if (store_ask_owed(server->gateway.store, &strangers->owed) < 0)
+		on_owed_handler(&strangers->owed, SPAN("")); /* it is closing */
 }
 
-static int create_supervisor(struct gateway *gateway)
+void daemon_set_log(const struct config *config)
 {
-	if (gateway->config->n_handlers == 0)
+	static const enum log_level levels[] = {
+		[CONFIG_LOG_ERROR] = LOG_LEVEL_ERROR,
+		[CONFIG_LOG_WARNING] = LOG_LEVEL_WARNING,
+		[CONFIG_LOG_INFO] = LOG_LEVEL_INFO,
+		[CONFIG_LOG_DEBUG] = LOG_LEVEL_DEBUG,
+	};
+	log_set_level(levels[config->log_level]);
+	log_set_json(config->log_format == CONFIG_LOG_JSON);
+}
+
+void server_apply_settings(struct server *server)
+{
+	const struct config *config = server->generation->config;
+	const struct store_limits limits = store_limits_of(config);
+	daemon_set_log(config);
+	server->gateway.answer_timeout_ms = config->limits.answer_timeout_ms;
+	limits_set(server->gateway.limits, raise_descriptor_limit(config), config->limits.max_connections_per_address);
+	store_set_limits(server->gateway.store, &limits);
+	look_for_strangers(server);
+}
+
+static int create_supervisor(struct server *server)
+{
+	struct supervisor *supervisor = NULL;
+	if (server->generation->config->n_handlers == 0)
 		return 0;
-	int r = supervisor_create(gateway->config, gateway->store, &gateway->supervisor);
+	int r = supervisor_create(server->generation, server->gateway.store, &supervisor);
+	server->gateway.supervisor = supervisor;
 	return r < 0 ? refuse("cannot start", NULL, r) : 0;
 }
 
@@ -141,18 +173,27 @@ static int start_supervisor(struct gateway *gateway)
 	return r < 0 ? refuse("cannot start a thread", NULL, r) : 0;
 }
 
-/* libwebsockets has global state: contexts are made one after the other, before any thread runs. */
-static int create_reactors(struct gateway *gateway)
+static int create_reactor(struct server *server, struct reactor **ret_reactor)
 {
-	char *message = NULL;
-	gateway->reactors = calloc(gateway->config->reactors, sizeof(struct reactor *));
+	struct setup *setup = NULL;
+	int r = setup_create(server->generation, &setup);
+	if (r == 0)
+		r = reactor_create(&server->gateway, setup, ret_reactor);
+	return r < 0 ? refuse("cannot start a reactor", NULL, r) : 0;
+}
+
+/* libwebsockets has global state: contexts are made one after the other, before any thread runs. */
+static int create_reactors(struct server *server)
+{
+	struct gateway *gateway = &server->gateway;
+	uint64_t n = server->generation->config->reactors;
+	gateway->reactors = calloc(n, sizeof(struct reactor *));
 	if (!gateway->reactors)
 		return refuse("cannot start", NULL, -ENOMEM);
-	for (uint64_t i = 0; i < gateway->config->reactors; i++) {
-		int r = reactor_create(gateway, &gateway->reactors[i], &message);
+	for (; gateway->n_reactors < n; gateway->n_reactors++) {
+		int r = create_reactor(server, &gateway->reactors[gateway->n_reactors]);
 		if (r < 0)
-			return refuse("cannot start a reactor", message, r);
-		gateway->n_reactors++;
+			return r;
 	}
 	/* libraries open descriptors without asking for CLOEXEC; no program that is started later is to have them */
 	(void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -164,32 +205,31 @@ static int create_reactors(struct gateway *gateway)
 	return 0;
 }
 
-static int build_gateway(struct server *server, const struct config *config)
+static int build_gateway(struct server *server)
 {
 	struct gateway *gateway = &server->gateway;
-	char *message = NULL;
-	gateway->config = config;
+	const struct config *config = server->generation->config;
 	gateway->started_ms = clock_wall_ms();
+	gateway->answer_timeout_ms = config->limits.answer_timeout_ms;
 	(void)pthread_mutex_init(&gateway->keys_lock, NULL);
 	uint64_t max_connections = raise_descriptor_limit(config);
-	int r = check_certificates(config);
+	int r = load_contents(server);
 	if (r != 0)
 		return r;
-	r = keys_load(config, SPAN(""), &gateway->keys, &message);
-	if (r < 0)
-		return refuse("cannot use the token keys", message, r == -EINVAL ? DAEMON_E_CONFIG : r);
 	r = limits_create(max_connections, config->limits.max_connections_per_address, &gateway->limits);
 	if (r == 0)
 		r = ticket_office_create(&gateway->tickets);
+	if (r == 0)
+		r = reload_create(server, &server->reload);
 	if (r < 0)
 		return refuse("cannot start", NULL, r);
 	r = open_store(server);
 	if (r == 0)
-		r = look_for_strangers(server);
+		r = create_supervisor(server);
 	if (r == 0)
-		r = create_supervisor(gateway);
+		r = create_reactors(server);
 	if (r == 0)
-		r = create_reactors(gateway);
+		look_for_strangers(server);
 	return r < 0 ? r : start_supervisor(gateway);
 }
 
@@ -216,6 +256,7 @@ static void begin_drain(struct server *server)
 	log_info("stopping", LOG_NUMBER("connections", limits_count(server->gateway.limits)));
 	notify("STOPPING=1");
 	atomic_store(&server->gateway.is_draining, true);
+	reload_stop(server->reload);
 	acceptor_destroy(STEAL(server->acceptor));
 	for (size_t i = 0; i < server->gateway.n_reactors; i++)
 		reactor_drain(server->gateway.reactors[i]);
@@ -229,11 +270,20 @@ static void on_signal(uv_signal_t *signal, int number)
 {
 	struct server *server = signal->data;
 	if (number == SIGHUP)
-		log_warning("SIGHUP is ignored: this version takes a new configuration only by a restart");
+		reload_on_signal(server->reload);
 	else if (server->drain_until_ns)
 		stop(server); /* asked twice: at once */
 	else
 		begin_drain(server);
+}
+
+/* A SIGHUP that came while the configuration was read has waited (main()). */
+static void unblock_reload(void)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void watch_signals(struct server *server)
@@ -245,22 +295,45 @@ static void watch_signals(struct server *server)
 		server->signals[i].data = server;
 		(void)uv_signal_start(&server->signals[i], on_signal, numbers[i]);
 	}
+	unblock_reload();
 	(void)uv_timer_init(&server->loop, &server->drain);
 	server->drain.data = server;
 }
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
-static int serve(struct server *server)
+static int open_listeners(struct server *server)
 {
+	struct acceptor_switch *change = NULL;
 	char *message = NULL;
-	int r = acceptor_create(&server->gateway, &server->loop, &server->acceptor, &message);
+	int r = acceptor_create(&server->gateway, &server->loop, &server->acceptor);
+	if (r == 0)
+		r = acceptor_switch_create(server->acceptor, server->generation->config, server->contents.certificates, &change,
+								   &message);
 	if (r < 0)
 		return refuse("cannot listen", message, r);
-	if (server->gateway.config->subscribers.jwks_url)
-		r = key_fetcher_start(&server->gateway, &server->fetcher);
+	acceptor_switch(server->acceptor, change);
+	return 0;
+}
+
+static int start_fetcher(struct server *server)
+{
+	if (!server->generation->config->subscribers.jwks_url)
+		return 0;
+	int r = key_fetcher_start(&server->gateway, server->generation, &server->fetcher);
 	if (r < 0)
 		return refuse("cannot start a thread", NULL, r);
+	key_fetcher_go_on(server->fetcher, NULL);
+	return 0;
+}
+
+static int serve(struct server *server)
+{
+	int r = open_listeners(server);
+	if (r == 0)
+		r = start_fetcher(server);
+	if (r < 0)
+		return r;
 	r = watchdog_create(&server->gateway, &server->loop, &server->watchdog);
 	if (r < 0)
 		return refuse("cannot start", NULL, r);
@@ -277,12 +350,13 @@ static void close_handle(uv_handle_t *handle, void *context)
 		uv_close(handle, NULL);
 }
 
-/* What may still call something goes before it: fetcher, listeners, reactors' threads, the supervisor's, store, the
- * rest.
+/* What may still call something goes before it: reload, fetcher, listeners, reactors' threads, the supervisor's, store,
+ * the rest.
  */
 static void take_apart(struct server *server)
 {
 	struct gateway *gateway = &server->gateway;
+	reload_finish(server->reload);
 	key_fetcher_stop(server->fetcher);
 	acceptor_destroy(STEAL(server->acceptor));
 	for (size_t i = 0; i < gateway->n_reactors; i++)
@@ -297,19 +371,26 @@ static void take_apart(struct server *server)
 	limits_destroy(gateway->limits);
 	token_keys_unref(gateway->keys);
 	(void)pthread_mutex_destroy(&gateway->keys_lock);
+	contents_finish(&server->contents);
+	generation_unref(server->generation);
 	uv_walk(&server->loop, close_handle, NULL);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&server->loop);
 	watchdog_destroy(server->watchdog);
+	reload_destroy(server->reload);
 }
 
-int daemon_run(const struct config *config)
+int daemon_run(const char *path, struct config *config)
 {
-	struct server server = { 0 };
-	if (uv_loop_init(&server.loop) < 0)
+	struct server server = { .path = path };
+	if (generation_create(config, &server.generation) < 0)
 		return refuse("cannot start", NULL, -ENOMEM);
+	if (uv_loop_init(&server.loop) < 0) {
+		generation_unref(server.generation);
+		return refuse("cannot start", NULL, -ENOMEM);
+	}
 	watch_signals(&server);
-	int r = build_gateway(&server, config);
+	int r = build_gateway(&server);
 	if (r == 0)
 		r = serve(&server);
 	take_apart(&server);

@@ -12,7 +12,10 @@ enum daemon_outcome {
 	DAEMON_STOPPED,  /* in good order */
 	DAEMON_E_CONFIG, /* what the configuration names is no use: a certificate, a key */
 };
-/* Runs to the end. An outcome, or negative errno if it could not start; said in the log. */
-int daemon_run(const struct config *config) MUST_USE;
+/* Runs to the end, with the configuration that was read from `path`, which it takes over. An outcome, or negative errno
+ * if it could not start; said in the log. SIGHUP is to be blocked: it is heard from here on. */
+int daemon_run(const char *path, struct config *config) MUST_USE;
+/* What the configuration says of the log. */
+void daemon_set_log(const struct config *config);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/contents.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -13,35 +14,16 @@
 /* After a failure; the keys that are there stay live meanwhile. */
 #define RETRY_S 30
 
-int keys_load(const struct config *config, struct span fetched, struct token_keys **ret_keys, char **ret_message)
-{
-	const struct config_subscribers *subscribers = &config->subscribers;
-	const struct token_options options = { subscribers->issuer, subscribers->audience, TOKEN_LEEWAY_MS };
-	size_t n = subscribers->n_keys;
-	CLEANUP(free) char *warnings = NULL;
-	CLEANUP(free) struct token_key_source *sources = calloc(n + 1, sizeof *sources);
-	if (!sources)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const struct config_token_key *key = &subscribers->keys[i];
-		sources[i] = (struct token_key_source){ .bytes = span_of(key->bytes.data, key->bytes.n), .where = key->where };
-	}
-	if (fetched.n)
-		sources[n++] =
-			(struct token_key_source){ .bytes = fetched, .where = subscribers->jwks_url, .is_published = true };
-	int r = token_keys_create(sources, n, &options, ret_keys, &warnings, ret_message);
-	if (r == 0 && warnings)
-		log_warning("token keys", LOG_TEXT("says", warnings));
-	return r;
-}
-
 struct key_fetcher {
 	struct gateway *gateway;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t stop;
-	bool is_stopping; /* {lock} */
-	bool has_fetched; /* once: the log is told no more often */
+	pthread_cond_t wake;
+	struct generation *generation; /* {lock}: a reference */
+	struct buffer fetched;         /* {lock}: the last key set that was of use */
+	uint64_t next_ns;              /* {lock}: when to fetch again, monotonic; 0: at once */
+	bool is_held, is_stopping;     /* {lock} */
+	bool has_fetched;              /* once: the log is told no more often */
 };
 
 static size_t add_bytes(char *data, size_t size, size_t n, void *context)
@@ -64,12 +46,12 @@ static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, 
 	return is_stopping;
 }
 
-static CURLcode fetch(struct key_fetcher *fetcher, struct buffer *body)
+static CURLcode fetch(struct key_fetcher *fetcher, const char *url, struct buffer *body)
 {
 	CURL *curl = curl_easy_init();
 	if (!curl)
 		return CURLE_OUT_OF_MEMORY;
-	(void)curl_easy_setopt(curl, CURLOPT_URL, fetcher->gateway->config->subscribers.jwks_url);
+	(void)curl_easy_setopt(curl, CURLOPT_URL, url);
 	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	(void)curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -85,75 +67,142 @@ static CURLcode fetch(struct key_fetcher *fetcher, struct buffer *body)
 	return r;
 }
 
-/* False if the keys are as they were. */
-static bool refresh(struct key_fetcher *fetcher)
+static const char *url_of(const struct generation *generation)
 {
-	const struct config *config = fetcher->gateway->config;
-	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
-	CLEANUP(free) char *message = NULL;
+	return generation->config->subscribers.jwks_url;
+}
+
+static bool is_same_url(const struct generation *a, const struct generation *b)
+{
+	return url_of(a) && url_of(b) && strcmp(url_of(a), url_of(b)) == 0;
+}
+
+/* The lock is held. False if the keys are as they were. */
+static bool use(struct key_fetcher *fetcher, struct buffer *body)
+{
+	const char *url = url_of(fetcher->generation);
+	CLEANUP(free) char *warnings = NULL, *message = NULL;
 	struct token_keys *keys = NULL;
-	CURLcode fetched = fetch(fetcher, &body);
-	if (fetched != CURLE_OK) {
-		log_warning("cannot fetch the token keys", LOG_TEXT("url", config->subscribers.jwks_url),
-					LOG_TEXT("error", curl_easy_strerror(fetched)));
+	if (contents_load_keys(fetcher->generation->config, buffer_span(body), &keys, &warnings, &message) < 0) {
+		log_warning("the fetched token keys are no use", LOG_TEXT("url", url), LOG_TEXT("reason", message));
 		return false;
 	}
-	if (keys_load(config, buffer_span(&body), &keys, &message) < 0) {
-		log_warning("the fetched token keys are no use", LOG_TEXT("url", config->subscribers.jwks_url),
-					LOG_TEXT("reason", message));
-		return false;
-	}
+	if (warnings)
+		log_warning("token keys", LOG_TEXT("says", warnings));
+	buffer_finish(&fetcher->fetched);
+	fetcher->fetched = *body;
+	*body = BUFFER_INIT;
 	gateway_set_keys(fetcher->gateway, keys);
 	atomic_store(&fetcher->gateway->has_fetched_keys, true);
 	if (!fetcher->has_fetched)
-		log_info("token keys fetched", LOG_TEXT("url", config->subscribers.jwks_url));
+		log_info("token keys fetched", LOG_TEXT("url", url));
 	fetcher->has_fetched = true;
 	return true;
 }
 
-/* Waits; false if it is time to stop. */
-static bool rest(struct key_fetcher *fetcher, int64_t ms)
+/* The lock is held, but not while it fetches or waits. */
+static void refresh(struct key_fetcher *fetcher)
 {
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / MS_PER_S);
-	(void)pthread_mutex_lock(&fetcher->lock);
-	while (!fetcher->is_stopping)
-		if (pthread_cond_timedwait(&fetcher->stop, &fetcher->lock, &until) == ETIMEDOUT)
-			break;
-	bool goes_on = !fetcher->is_stopping;
+	CLEANUP(generation_unref) struct generation *generation = generation_ref(fetcher->generation);
+	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
 	(void)pthread_mutex_unlock(&fetcher->lock);
-	return goes_on;
+	CURLcode fetched = fetch(fetcher, url_of(generation), &body);
+	(void)pthread_mutex_lock(&fetcher->lock);
+	while (fetcher->is_held && !fetcher->is_stopping)
+		(void)pthread_cond_wait(&fetcher->wake, &fetcher->lock);
+	if (fetcher->is_stopping || !is_same_url(generation, fetcher->generation))
+		return; /* it is another's */
+	if (fetched != CURLE_OK)
+		log_warning("cannot fetch the token keys", LOG_TEXT("url", url_of(generation)),
+					LOG_TEXT("error", curl_easy_strerror(fetched)));
+	bool is_used = fetched == CURLE_OK && use(fetcher, &body);
+	int64_t rest_ms = is_used ? fetcher->generation->config->subscribers.jwks_refresh_ms : RETRY_S * MS_PER_S;
+	fetcher->next_ns = clock_monotonic_ns() + (uint64_t)rest_ms * NS_PER_MS;
+}
+
+/* The lock is held. */
+static void wait_until(struct key_fetcher *fetcher, uint64_t ns)
+{
+	const struct timespec until = { .tv_sec = (time_t)(ns / (NS_PER_MS * MS_PER_S)),
+									.tv_nsec = (long)(ns % (NS_PER_MS * MS_PER_S)) };
+	(void)pthread_cond_timedwait(&fetcher->wake, &fetcher->lock, &until);
 }
 
 static void *run(void *argument)
 {
 	struct key_fetcher *fetcher = argument;
-	int64_t refresh_ms = fetcher->gateway->config->subscribers.jwks_refresh_ms;
-	while (rest(fetcher, refresh(fetcher) ? refresh_ms : RETRY_S * MS_PER_S)) {
+	(void)pthread_mutex_lock(&fetcher->lock);
+	while (!fetcher->is_stopping) {
+		if (fetcher->is_held || !url_of(fetcher->generation))
+			(void)pthread_cond_wait(&fetcher->wake, &fetcher->lock);
+		else if (clock_monotonic_ns() < fetcher->next_ns)
+			wait_until(fetcher, fetcher->next_ns);
+		else
+			refresh(fetcher);
 	}
+	(void)pthread_mutex_unlock(&fetcher->lock);
 	return NULL;
 }
 
-int key_fetcher_start(struct gateway *gateway, struct key_fetcher **ret_fetcher)
+static void fetcher_destroy(struct key_fetcher *fetcher)
+{
+	(void)pthread_cond_destroy(&fetcher->wake);
+	(void)pthread_mutex_destroy(&fetcher->lock);
+	buffer_finish(&fetcher->fetched);
+	generation_unref(fetcher->generation);
+	free(fetcher);
+}
+
+int key_fetcher_start(struct gateway *gateway, struct generation *generation, struct key_fetcher **ret_fetcher)
 {
 	pthread_condattr_t attributes;
 	struct key_fetcher *fetcher = calloc(1, sizeof *fetcher);
 	if (!fetcher)
 		return -ENOMEM;
 	fetcher->gateway = gateway;
+	fetcher->generation = generation_ref(generation);
+	fetcher->is_held = true;
 	(void)pthread_mutex_init(&fetcher->lock, NULL);
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&fetcher->stop, &attributes);
+	(void)pthread_cond_init(&fetcher->wake, &attributes);
 	(void)pthread_condattr_destroy(&attributes);
 	int r = pthread_create(&fetcher->thread, NULL, run, fetcher);
 	if (r) {
-		free(fetcher);
+		fetcher_destroy(fetcher);
 		return -r;
 	}
 	*ret_fetcher = fetcher;
 	return 0;
+}
+
+void key_fetcher_hold(struct key_fetcher *fetcher, struct buffer *ret_fetched)
+{
+	(void)pthread_mutex_lock(&fetcher->lock);
+	fetcher->is_held = true;
+	buffer_add(ret_fetched, buffer_span(&fetcher->fetched));
+	(void)pthread_mutex_unlock(&fetcher->lock);
+}
+
+/* The lock is held. */
+static void set_generation(struct key_fetcher *fetcher, struct generation *generation)
+{
+	if (!is_same_url(generation, fetcher->generation))
+		fetcher->next_ns = 0;
+	if (!url_of(generation))
+		buffer_finish(&fetcher->fetched);
+	generation_unref(fetcher->generation);
+	fetcher->generation = generation_ref(generation);
+}
+
+void key_fetcher_go_on(struct key_fetcher *fetcher, struct generation *generation)
+{
+	(void)pthread_mutex_lock(&fetcher->lock);
+	if (generation)
+		set_generation(fetcher, generation);
+	fetcher->is_held = false;
+	(void)pthread_cond_signal(&fetcher->wake);
+	(void)pthread_mutex_unlock(&fetcher->lock);
 }
 
 void key_fetcher_stop(struct key_fetcher *fetcher)
@@ -162,10 +211,8 @@ void key_fetcher_stop(struct key_fetcher *fetcher)
 		return;
 	(void)pthread_mutex_lock(&fetcher->lock);
 	fetcher->is_stopping = true;
-	(void)pthread_cond_signal(&fetcher->stop);
+	(void)pthread_cond_signal(&fetcher->wake);
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	(void)pthread_join(fetcher->thread, NULL);
-	(void)pthread_cond_destroy(&fetcher->stop);
-	(void)pthread_mutex_destroy(&fetcher->lock);
-	free(fetcher);
+	fetcher_destroy(fetcher);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
@@ -19,7 +20,9 @@ static const char usage[] =
 	"  --config FILE  the configuration; without it /etc/belfry/belfry.yaml\n"
 	"\n"
 	"It runs in the foreground and logs to stderr. SIGTERM and SIGINT stop it in good order, a second\n"
-	"one at once. Exit codes: 0 stopped, 1 could not start, 64 wrong usage, 78 wrong configuration.\n"
+	"one at once. SIGHUP has it take the configuration as it is now, or keep the old one if that is\n"
+	"not valid; `belfry reload` also says why. Exit codes: 0 stopped, 1 could not start, 64 wrong\n"
+	"usage, 78 wrong configuration.\n"
 	"`belfry check` finds what is wrong with a configuration without starting anything.\n";
 
 static const struct option options[] = {
@@ -27,13 +30,6 @@ static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
 	{ 0 },
-};
-
-static const enum log_level levels[] = {
-	[CONFIG_LOG_ERROR] = LOG_LEVEL_ERROR,
-	[CONFIG_LOG_WARNING] = LOG_LEVEL_WARNING,
-	[CONFIG_LOG_INFO] = LOG_LEVEL_INFO,
-	[CONFIG_LOG_DEBUG] = LOG_LEVEL_DEBUG,
 };
 
 /* -1 to go on, else the exit code. */
@@ -72,6 +68,15 @@ static int load(const char *path, struct config **ret_config)
 	return r;
 }
 
+/* Until there is somebody who does it. */
+static void block_reload(void)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = "/etc/belfry/belfry.yaml";
@@ -79,18 +84,18 @@ int main(int argc, char **argv)
 	int code = parse_arguments(argc, argv, &path);
 	if (code >= 0)
 		return code;
+	block_reload();
 	(void)prctl(PR_SET_DUMPABLE, 0); /* secrets are in our memory: no core, no ptrace by our own user */
 	json_object_seed(0);             /* from the system's generator: nobody can make keys collide */
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 	log_set_systemd(getenv("JOURNAL_STREAM") != NULL);
 	if (load(path, &config) != CONFIG_OK)
 		return EX_CONFIG;
-	log_set_level(levels[config->log_level]);
-	log_set_json(config->log_format == CONFIG_LOG_JSON);
+	daemon_set_log(config);
 	int r = log_outlet_start();
 	if (r < 0)
 		log_warning("whoever is slow to read this log slows down the gateway", LOG_ERRNO(r));
-	r = daemon_run(config);
+	r = daemon_run(path, STEAL(config));
 	log_outlet_stop();
 	curl_global_cleanup();
 	return r == DAEMON_STOPPED ? EXIT_SUCCESS : r == DAEMON_E_CONFIG ? EX_CONFIG : EXIT_FAILURE;

@@ -44,7 +44,7 @@ static void question_destroy(struct question *question)
 /* The state that was asked for. */
 static int open_value(struct question *question)
 {
-	struct span handler = span_text(question->handler->config->name);
+	struct span handler = span_text(question->handler->name);
 	if (question->sealed.failed)
 		return -ENOMEM;
 	int r = vault_unseal(question->handler->supervisor->vault, handler, buffer_span(&question->key),
@@ -61,6 +61,8 @@ static void on_answered(struct supervisor *supervisor, struct supervisor_note *n
 	struct question *question = CONTAINER_OF(note, struct question, note);
 	struct worker *worker = question->handler->workers;
 	supervisor->n_answers--;
+	question->handler->n_questions--;
+	handler_touch(question->handler);
 	while (worker && worker->ask != question->ask)
 		worker = worker->next;
 	if (question->error == 0 && question->state.on_value)
@@ -101,7 +103,7 @@ static void on_page(struct store_read *read, const struct store_page *page)
 
 static int ask_state(struct question *question)
 {
-	question->state = (struct store_state){ .handler = span_text(question->handler->config->name),
+	question->state = (struct store_state){ .handler = span_text(question->handler->name),
 											.key = buffer_span(&question->key),
 											.on_value = on_value };
 	return store_ask_state(question->handler->supervisor->store, &question->state);
@@ -110,7 +112,7 @@ static int ask_state(struct question *question)
 static int change_state(struct question *question, struct span value)
 {
 	question->change = (struct store_state_change){ .work = { .kind = WORK_STATE, .on_done = on_changed },
-													.handler = span_text(question->handler->config->name),
+													.handler = span_text(question->handler->name),
 													.key = buffer_span(&question->key),
 													.value = value };
 	question->handler->supervisor->has_submitted = true;
@@ -121,7 +123,7 @@ static int set_state(struct question *question, struct span value)
 {
 	if (value.n > MAX_VALUE_BYTES)
 		return -EMSGSIZE;
-	int r = vault_seal(question->handler->supervisor->vault, span_text(question->handler->config->name),
+	int r = vault_seal(question->handler->supervisor->vault, span_text(question->handler->name),
 					   buffer_span(&question->key), value, &question->sealed);
 	return r < 0 ? r : change_state(question, buffer_span(&question->sealed));
 }
@@ -177,6 +179,7 @@ static void ask_store(struct worker *worker, const struct packet *packet, int wh
 		return;
 	}
 	worker->handler->supervisor->n_answers++;
+	worker->handler->n_questions++;
 }
 
 /* --- callback URIs ------------------------------------------------------------------------------------------------ */

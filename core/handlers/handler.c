@@ -54,7 +54,7 @@ static void on_settled(struct supervisor *supervisor, struct supervisor_note *no
 	if (error == 0 || error == -EUCLEAN || supervisor->is_stopping) {
 		if (error)
 			log_error_limited("what became of a delivery could not be written; it will be made again",
-							  LOG_TEXT("handler", handler->config->name), LOG_ERRNO(error));
+							  LOG_TEXT("handler", handler->name), LOG_ERRNO(error));
 		job_destroy(job);
 		return;
 	}
@@ -112,7 +112,7 @@ void handler_give_back(struct handler *handler)
 static void note_pause(struct job *job, enum schedule_result result, int64_t now_ms)
 {
 	struct handler *handler = job->handler;
-	const char *name = handler->config->name;
+	const char *name = handler->name;
 	if (result == RESULT_DONE && breaker_note_success(&handler->breaker))
 		log_info("handler goes on", LOG_TEXT("handler", name));
 	bool is_failure = result == RESULT_RETRY || result == RESULT_LATE || result == RESULT_CRASHED;
@@ -146,7 +146,7 @@ static void log_conclusion(const struct job *job, const struct delivery *deliver
 	if (!log_has_level(level))
 		return;
 	LOG_WRITE_(level, NULL, "delivery", LOG_TEXT("outcome", outcomes[delivery->state]),
-			   LOG_TEXT("handler", job->handler->config->name), LOG_NUMBER("sequence", delivery->sequence),
+			   LOG_TEXT("handler", job->handler->name), LOG_NUMBER("sequence", delivery->sequence),
 			   LOG_NUMBER("interaction", delivery->interaction),
 			   LOG_NUMBER("attempt", schedule_attempt_number(&job->delivery)),
 			   reason.n ? LOG_SPAN("reason", reason) : LOG_NOTHING);
@@ -207,7 +207,7 @@ static bool take(struct handler *handler, const struct claimed *claimed)
 		return false;
 	job->handler = handler;
 	job->delivery = claimed->delivery;
-	job->delivery.handler = span_text(handler->config->name);
+	job->delivery.handler = span_text(handler->name);
 	job->event = claimed->event;
 	*handler->ready_end = job;
 	handler->ready_end = &job->next;
@@ -226,7 +226,7 @@ static void on_claimed(struct supervisor *supervisor, struct supervisor_note *no
 	supervisor->n_claims--;
 	if (claim->claim.work.error) {
 		handler->claim_not_before_ms = clock_wall_ms() + JOURNAL_PAUSE_MS;
-		log_error_limited("what is due cannot be claimed", LOG_TEXT("handler", handler->config->name),
+		log_error_limited("what is due cannot be claimed", LOG_TEXT("handler", handler->name),
 						  LOG_ERRNO(claim->claim.work.error));
 	} else {
 		handler->next_due_ms = handler->has_news_since_claim ? 0 : claim->claim.next_due_ms;
@@ -259,7 +259,7 @@ static void claim_some(struct handler *handler, size_t max, int64_t now_ms)
 	claim->note.run = on_claimed;
 	claim->handler = handler;
 	claim->claim = (struct store_claim){ .work = { .kind = WORK_CLAIM, .on_done = on_claim_done },
-										 .handler = span_text(handler->config->name),
+										 .handler = span_text(handler->name),
 										 .now_ms = now_ms,
 										 .max = max,
 										 .max_bytes = MAX_CLAIM_BYTES,
@@ -311,8 +311,7 @@ static bool has_room(const struct handler *handler)
 {
 	const struct supervisor *supervisor = handler->supervisor;
 	size_t n = supervisor->n_workers;
-	for (size_t i = 0; i < supervisor->n_handlers && supervisor->n_waiting; i++) {
-		const struct handler *other = &supervisor->handlers[i];
+	for (const struct handler *other = supervisor->handlers; other && supervisor->n_waiting; other = other->hh.next) {
 		n += other != handler && other->waits_for_room &&
 			 (!handler->waits_for_room || other->wait_number < handler->wait_number);
 	}
@@ -328,9 +327,9 @@ static void set_waiting(struct handler *handler, bool waits)
 	handler->waits_for_room = waits;
 	handler->wait_number = ++supervisor->n_waits;
 	supervisor->n_waiting += waits ? 1 : SIZE_MAX;
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		if (supervisor->handlers[i].waits_for_room || supervisor->handlers[i].n_workers)
-			handler_touch(&supervisor->handlers[i]);
+	for (struct handler *other = supervisor->handlers; other; other = other->hh.next)
+		if (other->waits_for_room || other->n_workers)
+			handler_touch(other);
 }
 
 /* A process that does nothing ends for a handler that waits for room. */
@@ -399,7 +398,7 @@ static void start_workers(struct handler *handler)
 		}
 		int r = worker_start(handler);
 		if (r < 0) {
-			log_error_limited("a handler's process cannot be started", LOG_TEXT("handler", handler->config->name),
+			log_error_limited("a handler's process cannot be started", LOG_TEXT("handler", handler->name),
 							  LOG_TEXT("program", supervisor->config->plugins.program), LOG_ERRNO(r));
 			return;
 		}
@@ -412,6 +411,22 @@ static bool may_claim(const struct handler *handler, int64_t now_ms)
 {
 	return !handler->claim && now_ms >= handler->next_due_ms && now_ms >= handler->claim_not_before_ms &&
 		   !is_backing_off(handler) && !(handler->waits_for_room && handler->ready);
+}
+
+static size_t count_working(const struct handler *handler)
+{
+	size_t n = 0;
+	for (const struct worker *worker = handler->workers; worker; worker = worker->next)
+		n += worker->state != WORKER_STOPPING;
+	return n;
+}
+
+/* The configuration may want fewer than it did. */
+static void stop_surplus(struct handler *handler)
+{
+	struct worker *worker;
+	while (count_working(handler) > handler->config->workers && (worker = find_worker(handler, WORKER_IDLE)))
+		worker_stop(worker);
 }
 
 static void stop_idle(struct handler *handler)
@@ -428,12 +443,13 @@ void handler_step(struct handler *handler)
 		handler->next_due_ms = 0;
 		handler->has_news_since_claim = handler->claim;
 	}
-	if (handler->supervisor->is_draining || is_backing_off(handler)) {
+	if (handler->supervisor->is_draining || handler->is_removed || is_backing_off(handler)) {
 		handler_give_back(handler);
 		stop_idle(handler);
 		set_waiting(handler, false);
 		return;
 	}
+	stop_surplus(handler);
 	hand_out(handler);
 	start_workers(handler);
 	make_room(handler);
@@ -445,7 +461,7 @@ void handler_step(struct handler *handler)
 int64_t handler_next_ms(const struct handler *handler)
 {
 	int64_t at_ms = handler->next_due_ms;
-	if (handler->claim || at_ms == DELIVERY_BEHIND_MS)
+	if (handler->is_removed || handler->claim || at_ms == DELIVERY_BEHIND_MS)
 		return INT64_MAX;
 	if (at_ms < handler->claim_not_before_ms)
 		at_ms = handler->claim_not_before_ms;
@@ -458,4 +474,62 @@ int64_t handler_next_ms(const struct handler *handler)
 	}
 	/* with its hands full it goes on when something is settled */
 	return handler->n_in_hand && at_ms <= clock_wall_ms() ? INT64_MAX : at_ms;
+}
+
+/* --- coming, changing, going -------------------------------------------------------------------------------------- */
+
+int handler_create(struct supervisor *supervisor, struct generation *generation, const struct config_handler *config,
+				   struct handler **ret_handler)
+{
+	struct handler *handler = calloc(1, sizeof *handler);
+	if (!handler)
+		return -ENOMEM;
+	handler->supervisor = supervisor;
+	handler->ready_end = &handler->ready;
+	handler->generation = generation_ref(generation);
+	handler->config = config;
+	handler->name = span_dup(span_text(config->name));
+	if (!handler->name) {
+		handler_destroy(handler);
+		return -ENOMEM;
+	}
+	*ret_handler = handler;
+	return 0;
+}
+
+void handler_destroy(struct handler *handler)
+{
+	if (!handler)
+		return;
+	generation_unref(handler->generation);
+	free(handler->name);
+	free(handler);
+}
+
+/* Whatever was wrong with the old one, this one is tried at once. */
+static void begin_anew(struct handler *handler)
+{
+	for (struct worker *worker = handler->workers; worker; worker = worker->next)
+		worker_outdate(worker);
+	handler->breaker = (struct breaker){ 0 };
+	atomic_store(&handler->is_paused, false);
+	handler->backoff_ns = handler->start_not_before_ns = 0;
+}
+
+void handler_set_config(struct handler *handler, struct generation *generation, const struct config_handler *config)
+{
+	struct generation *old = handler->generation;
+	bool is_another = memcmp(handler->config->digest, config->digest, DIGEST_BYTES) != 0;
+	handler->generation = generation_ref(generation);
+	handler->config = config;
+	handler->is_removed = false;
+	if (is_another)
+		begin_anew(handler);
+	generation_unref(old);
+	handler_touch(handler);
+}
+
+bool handler_is_at_rest(const struct handler *handler)
+{
+	return handler->n_workers == 0 && handler->n_in_hand == 0 && !handler->claim && handler->n_questions == 0;
 }

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <uthash.h>
 
 /* Deliveries that one handler may hold for each of its workers. */
 #define HANDLER_MAX_AHEAD 32
@@ -53,6 +54,7 @@ struct worker {
 	uint64_t ask;    /* the number of the ASK that waits for its REPLY; 0: none does */
 	uv_timer_t timer;
 	uint64_t started_ns;
+	bool is_outdated;     /* its configuration is not the handler's any more: it ends after what it is at */
 	uint64_t line_second; /* of the log lines that are counted */
 	unsigned n_lines, n_left_out;
 	bool is_refused; /* it said itself why it cannot start */
@@ -61,14 +63,18 @@ struct worker {
 };
 
 struct handler {
+	UT_hash_handle hh; /* supervisor::handlers */
+	char *name;
 	struct supervisor *supervisor;
+	struct generation *generation; /* a reference: of its configuration */
 	const struct config_handler *config;
-	size_t index;
+	bool is_removed;      /* from the configuration: it goes when nothing is in its hands any more */
 	atomic_bool has_news; /* any thread: something new is owed */
 	struct worker *workers;
 	size_t n_workers;
 	struct job *ready, **ready_end; /* claimed, not begun */
 	size_t n_in_hand;               /* jobs until they are settled */
+	size_t n_questions;             /* that the store has not answered */
 	struct handler_claim *claim;    /* under way */
 	bool has_news_since_claim;
 	int64_t next_due_ms;         /* when to claim next */
@@ -86,11 +92,13 @@ struct handler {
 };
 
 struct supervisor {
-	const struct config *config;
+	struct generation *generation; /* a reference */
+	const struct config *config;   /* its configuration */
 	struct store *store;
 	struct vault *vault;
-	struct handler *handlers; /* by index in the configuration */
-	size_t n_handlers, n_workers;
+	pthread_mutex_t lock;
+	struct handler *handlers; /* by name; {lock} for other threads, and to change it */
+	size_t n_workers;
 	size_t n_waiting, n_stopping; /* handlers that wait for room; workers that end */
 	uint64_t n_waits;             /* ever */
 	struct handler *to_step;      /* something has changed for them in this turn of the loop */
@@ -116,6 +124,15 @@ void handler_touch(struct handler *handler);
 void handler_step(struct handler *handler);
 /* When it wants to be looked after again if nothing happens, in ms since 1970; INT64_MAX: never. */
 int64_t handler_next_ms(const struct handler *handler);
+/* 0 or -ENOMEM. It is in no table yet. */
+int handler_create(struct supervisor *supervisor, struct generation *generation, const struct config_handler *config,
+				   struct handler **ret_handler) MUST_USE;
+/* Nothing may be in its hands. NULL is fine. */
+void handler_destroy(struct handler *handler);
+/* It goes by another configuration from now on. Processes that were told something else end. */
+void handler_set_config(struct handler *handler, struct generation *generation, const struct config_handler *config);
+/* Whether nothing of it is left but itself. */
+bool handler_is_at_rest(const struct handler *handler);
 /* Gives back what has not been begun. */
 void handler_give_back(struct handler *handler);
 /* What became of the job is to be written (again). Consumes it. */
@@ -132,6 +149,8 @@ void worker_deliver(struct worker *worker, struct job *job);
 /* In order: it may still say that it is done. */
 void worker_stop(struct worker *worker);
 void worker_kill(struct worker *worker, const char *why);
+/* What it was told is not so any more: it ends as soon as it has nothing to do. */
+void worker_outdate(struct worker *worker);
 /* The answer to what it asked. */
 void worker_reply(struct worker *worker, int error, struct span text, struct span payload);
 

@@ -14,12 +14,14 @@
 /* An append, and whom it is owed to. */
 struct notice {
 	struct append append;
+	struct generation *generation; /* whose handlers' names these are; a reference; NULL: it is owed to nobody */
 	struct owed owed[];
 };
 
 static void notice_destroy(struct notice *notice)
 {
 	event_unref(notice->append.event);
+	generation_unref(notice->generation);
 	free(notice);
 }
 
@@ -39,8 +41,7 @@ static void tell(struct job *job, struct notice *notice, int r)
 		settlement->told[settlement->n_told++] = &notice->append;
 		return;
 	}
-	log_error_limited("what became of a delivery is not told", LOG_TEXT("handler", job->handler->config->name),
-					  LOG_ERRNO(r));
+	log_error_limited("what became of a delivery is not told", LOG_TEXT("handler", job->handler->name), LOG_ERRNO(r));
 	if (notice)
 		notice_destroy(notice);
 }
@@ -50,9 +51,9 @@ static size_t count_targets(const struct config *config, const char *type, const
 	struct route_walk walk;
 	struct route route;
 	size_t n = 0;
-	routes_begin_own(&walk, config->routes, type, span_text(about->config->name));
+	routes_begin_own(&walk, config->routes, type, span_text(about->name));
 	while (routes_next(&walk, &route))
-		n += route.handler != about->index;
+		n += &config->handlers[route.handler] != about->config;
 	return n;
 }
 
@@ -66,12 +67,13 @@ static struct notice *make(const struct handler *about, const char *type)
 	struct route route;
 	if (!notice)
 		return NULL;
+	notice->generation = generation_ref(about->supervisor->generation);
 	notice->append.owed = notice->owed;
-	routes_begin_own(&walk, config->routes, type, span_text(about->config->name));
+	routes_begin_own(&walk, config->routes, type, span_text(about->name));
 	while (routes_next(&walk, &route) && notice->append.n_owed < n)
-		if (route.handler != about->index)
+		if (&config->handlers[route.handler] != about->config)
 			notice->owed[notice->append.n_owed++] =
-				(struct owed){ .handler = span_text(config->handlers[route.handler].name), .number = route.handler };
+				(struct owed){ .handler = span_text(config->handlers[route.handler].name) };
 	return notice;
 }
 
@@ -79,7 +81,7 @@ static struct notice *make(const struct handler *about, const char *type)
 static void begin_body(struct buffer *body, const char *type, const struct handler *about)
 {
 	buffer_add_printf(body, "{\"belfry\":{\"type\":\"%s\"", type);
-	buffer_add_json_member(body, "handler", span_text(about->config->name));
+	buffer_add_json_member(body, "handler", span_text(about->name));
 }
 
 void notice_dead_letter(struct job *job, const struct delivery *delivery, struct span reason)
@@ -87,7 +89,7 @@ void notice_dead_letter(struct job *job, const struct delivery *delivery, struct
 	const struct event *event = job->event;
 	struct notice *notice = event->kind == EVENT_NOTICE ? NULL : make(job->handler, ROUTES_DEAD_LETTER);
 	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
-	const struct interaction interaction = { SPAN(ROUTES_DEAD_LETTER), span_text(job->handler->config->name) };
+	const struct interaction interaction = { SPAN(ROUTES_DEAD_LETTER), span_text(job->handler->name) };
 	if (!notice)
 		return;
 	begin_body(&body, ROUTES_DEAD_LETTER, job->handler);
@@ -121,7 +123,7 @@ void notice_breaker(struct job *job)
 	const struct handler *handler = job->handler;
 	struct notice *notice = make(handler, ROUTES_BREAKER);
 	CLEANUP(buffer_finish) struct buffer body = BUFFER_INIT;
-	const struct interaction interaction = { SPAN(ROUTES_BREAKER), span_text(handler->config->name) };
+	const struct interaction interaction = { SPAN(ROUTES_BREAKER), span_text(handler->name) };
 	if (!notice)
 		return;
 	begin_body(&body, ROUTES_BREAKER, handler);
@@ -144,7 +146,7 @@ void notice_outcome(struct job *job, const struct delivery *delivery, struct spa
 	const struct outcome outcome = { .sequence = delivery->sequence,
 									 .interaction = (size_t)delivery->interaction,
 									 .at_ms = clock_wall_ms(),
-									 .handler = span_text(job->handler->config->name),
+									 .handler = span_text(job->handler->name),
 									 .state = span_text(states[delivery->state]),
 									 .attempt = schedule_attempt_number(&job->delivery),
 									 .detail = reason };

@@ -32,8 +32,8 @@ static void run_notes(struct supervisor *supervisor)
 
 static void for_each_worker(struct supervisor *supervisor, void (*call)(struct worker *worker))
 {
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		for (struct worker *worker = supervisor->handlers[i].workers; worker; worker = worker->next)
+	for (struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next)
+		for (struct worker *worker = handler->workers; worker; worker = worker->next)
 			call(worker);
 }
 
@@ -50,8 +50,8 @@ static void kill_it(struct worker *worker)
 
 static void touch_all(struct supervisor *supervisor)
 {
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		handler_touch(&supervisor->handlers[i]);
+	for (struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next)
+		handler_touch(handler);
 }
 
 static void begin_drain(struct supervisor *supervisor)
@@ -91,9 +91,9 @@ static void mind_wishes(struct supervisor *supervisor)
 
 static void look_for_news(struct supervisor *supervisor)
 {
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		if (atomic_load_explicit(&supervisor->handlers[i].has_news, memory_order_relaxed))
-			handler_touch(&supervisor->handlers[i]);
+	for (struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next)
+		if (atomic_load_explicit(&handler->has_news, memory_order_relaxed))
+			handler_touch(handler);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -108,9 +108,9 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct supervisor *supervisor = timer->data;
 	int64_t now_ms = clock_wall_ms();
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		if (handler_next_ms(&supervisor->handlers[i]) <= now_ms)
-			handler_touch(&supervisor->handlers[i]);
+	for (struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next)
+		if (handler_next_ms(handler) <= now_ms)
+			handler_touch(handler);
 }
 
 static void on_again(uv_timer_t *timer)
@@ -130,8 +130,8 @@ static void set_timer(struct supervisor *supervisor)
 {
 	/* a clock that is put forward is noticed within a minute */
 	int64_t now_ms = clock_wall_ms(), at_ms = now_ms + 60 * MS_PER_S;
-	for (size_t i = 0; i < supervisor->n_handlers; i++) {
-		int64_t next_ms = handler_next_ms(&supervisor->handlers[i]);
+	for (const struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next) {
+		int64_t next_ms = handler_next_ms(handler);
 		at_ms = next_ms < at_ms ? next_ms : at_ms;
 	}
 	(void)uv_timer_start(&supervisor->timer, on_timer, at_ms > now_ms ? (uint64_t)(at_ms - now_ms) : 0, 0);
@@ -141,6 +141,14 @@ static bool has_nothing(const struct supervisor *supervisor)
 {
 	return supervisor->n_in_hand == 0 && supervisor->n_claims == 0 && supervisor->n_workers == 0 &&
 		   supervisor->n_answers == 0;
+}
+
+static void forget(struct supervisor *supervisor, struct handler *handler)
+{
+	(void)pthread_mutex_lock(&supervisor->lock);
+	HASH_DEL(supervisor->handlers, handler);
+	(void)pthread_mutex_unlock(&supervisor->lock);
+	handler_destroy(handler);
 }
 
 /* Before the loop waits, everybody for whom something has changed is looked after, once. */
@@ -153,6 +161,8 @@ static void on_before_waiting(uv_prepare_t *before_waiting)
 		supervisor->to_step = handler->next_to_step;
 		handler->is_listed = false;
 		handler_step(handler);
+		if (handler->is_removed && !handler->is_listed && handler_is_at_rest(handler))
+			forget(supervisor, handler);
 	}
 	if (supervisor->has_submitted)
 		store_wake(supervisor->store);
@@ -175,15 +185,28 @@ static void *run(void *argument)
 
 /* --- for other threads -------------------------------------------------------------------------------------------- */
 
-void supervisor_note_owed(struct supervisor *supervisor, size_t handler)
+static struct handler *find(struct supervisor *supervisor, struct span name)
 {
-	atomic_store_explicit(&supervisor->handlers[handler].has_news, true, memory_order_relaxed);
+	struct handler *handler;
+	HASH_FIND(hh, supervisor->handlers, name.data, name.n, handler);
+	return handler;
+}
+
+void supervisor_note_owed(struct supervisor *supervisor, struct span name)
+{
+	(void)pthread_mutex_lock(&supervisor->lock);
+	struct handler *handler = find(supervisor, name);
+	if (handler) /* else it waits in the journal */
+		atomic_store_explicit(&handler->has_news, true, memory_order_relaxed);
+	(void)pthread_mutex_unlock(&supervisor->lock);
 }
 
 void supervisor_note_all(struct supervisor *supervisor)
 {
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		supervisor_note_owed(supervisor, i);
+	(void)pthread_mutex_lock(&supervisor->lock);
+	for (struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next)
+		atomic_store_explicit(&handler->has_news, true, memory_order_relaxed);
+	(void)pthread_mutex_unlock(&supervisor->lock);
 }
 
 void supervisor_wake(struct supervisor *supervisor)
@@ -202,18 +225,115 @@ bool supervisor_is_idle(struct supervisor *supervisor)
 	return atomic_load(&supervisor->is_idle);
 }
 
-void supervisor_get_counts(const struct supervisor *supervisor, size_t handler, struct supervisor_counts *ret_counts)
+void supervisor_get_counts(struct supervisor *supervisor, struct span name, struct supervisor_counts *ret_counts)
 {
-	const struct handler *h = &supervisor->handlers[handler];
-	*ret_counts = (struct supervisor_counts){
-		.n_done = atomic_load(&h->n_done),
-		.n_retried = atomic_load(&h->n_retried),
-		.n_dead = atomic_load(&h->n_dead),
-		.n_crashed = atomic_load(&h->n_crashed),
-		.n_processes = atomic_load(&h->n_processes),
-		.n_in_hand = atomic_load(&h->n_held),
-		.is_paused = atomic_load(&h->is_paused),
-	};
+	*ret_counts = (struct supervisor_counts){ 0 };
+	(void)pthread_mutex_lock(&supervisor->lock);
+	const struct handler *handler = find(supervisor, name);
+	if (handler)
+		*ret_counts = (struct supervisor_counts){
+			.n_done = atomic_load(&handler->n_done),
+			.n_retried = atomic_load(&handler->n_retried),
+			.n_dead = atomic_load(&handler->n_dead),
+			.n_crashed = atomic_load(&handler->n_crashed),
+			.n_processes = atomic_load(&handler->n_processes),
+			.n_in_hand = atomic_load(&handler->n_held),
+			.is_paused = atomic_load(&handler->is_paused),
+		};
+	(void)pthread_mutex_unlock(&supervisor->lock);
+}
+
+/* --- another configuration ---------------------------------------------------------------------------------------- */
+
+struct supervisor_switch {
+	struct supervisor_note note; /* first */
+	struct generation *generation;
+	struct handler **handlers; /* in the order of the configuration; those that are there already go unused */
+	size_t n_handlers;
+	void (*done)(void *context);
+	void *context;
+};
+
+int supervisor_switch_create(struct supervisor *supervisor, struct generation *generation, void (*done)(void *context),
+							 void *context, struct supervisor_switch **ret_switch)
+{
+	const struct config *config = generation->config;
+	CLEANUP(supervisor_switch_destroy) struct supervisor_switch *change = calloc(1, sizeof *change);
+	if (!change)
+		return -ENOMEM;
+	change->generation = generation_ref(generation);
+	change->done = done;
+	change->context = context;
+	change->handlers = calloc(config->n_handlers + 1, sizeof(struct handler *));
+	if (!change->handlers)
+		return -ENOMEM;
+	for (; change->n_handlers < config->n_handlers; change->n_handlers++) {
+		int r = handler_create(supervisor, generation, &config->handlers[change->n_handlers],
+							   &change->handlers[change->n_handlers]);
+		if (r < 0)
+			return r;
+	}
+	*ret_switch = STEAL(change);
+	return 0;
+}
+
+void supervisor_switch_destroy(struct supervisor_switch *change)
+{
+	if (!change)
+		return;
+	for (size_t i = 0; i < change->n_handlers; i++)
+		handler_destroy(change->handlers[i]);
+	free(change->handlers);
+	generation_unref(change->generation);
+	free(change);
+}
+
+/* What is owed to one that is new is due at once. */
+static void add_handler(struct supervisor *supervisor, struct handler *handler)
+{
+	(void)pthread_mutex_lock(&supervisor->lock);
+	HASH_ADD_KEYPTR(hh, supervisor->handlers, handler->name, strlen(handler->name), handler);
+	(void)pthread_mutex_unlock(&supervisor->lock);
+	handler_touch(handler);
+}
+
+static void remove_others(struct supervisor *supervisor)
+{
+	for (struct handler *handler = supervisor->handlers; handler; handler = handler->hh.next)
+		if (handler->generation != supervisor->generation) {
+			handler->is_removed = true;
+			handler_touch(handler);
+		}
+}
+
+static void apply(struct supervisor *supervisor, struct supervisor_switch *change)
+{
+	struct generation *old = supervisor->generation;
+	supervisor->generation = generation_ref(change->generation);
+	supervisor->config = supervisor->generation->config;
+	for (size_t i = 0; i < change->n_handlers; i++) {
+		struct handler *known = find(supervisor, span_text(change->handlers[i]->name));
+		if (known)
+			handler_set_config(known, supervisor->generation, change->handlers[i]->config);
+		else
+			add_handler(supervisor, STEAL(change->handlers[i]));
+	}
+	remove_others(supervisor);
+	generation_unref(old);
+}
+
+static void on_switch(struct supervisor *supervisor, struct supervisor_note *note)
+{
+	struct supervisor_switch *change = CONTAINER_OF(note, struct supervisor_switch, note);
+	apply(supervisor, change);
+	change->done(change->context);
+	supervisor_switch_destroy(change);
+}
+
+void supervisor_switch(struct supervisor *supervisor, struct supervisor_switch *change)
+{
+	change->note.run = on_switch;
+	supervisor_post(supervisor, &change->note);
 }
 
 /* --- creating and destroying -------------------------------------------------------------------------------------- */
@@ -234,41 +354,26 @@ static int create_loop(struct supervisor *supervisor)
 	return 0;
 }
 
-static int create_handlers(struct supervisor *supervisor)
-{
-	const struct config *config = supervisor->config;
-	supervisor->handlers = calloc(config->n_handlers, sizeof *supervisor->handlers);
-	if (!supervisor->handlers)
-		return -ENOMEM;
-	supervisor->n_handlers = config->n_handlers;
-	for (size_t i = 0; i < config->n_handlers; i++) {
-		struct handler *handler = &supervisor->handlers[i];
-		handler->supervisor = supervisor;
-		handler->config = &config->handlers[i];
-		handler->index = i;
-		handler->ready_end = &handler->ready;
-		handler_touch(handler); /* what is owed from before is due at once */
-	}
-	return 0;
-}
-
-int supervisor_create(const struct config *config, struct store *store, struct supervisor **ret_supervisor)
+int supervisor_create(struct generation *generation, struct store *store, struct supervisor **ret_supervisor)
 {
 	struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+	struct supervisor_switch *change = NULL;
 	if (!supervisor)
 		return -ENOMEM;
-	supervisor->config = config;
 	supervisor->store = store;
+	(void)pthread_mutex_init(&supervisor->lock, NULL);
 	inbox_init(&supervisor->inbox);
-	int r = vault_create(config->journal.path, &supervisor->vault);
-	if (r == 0)
-		r = create_handlers(supervisor);
+	int r = vault_create(generation->config->journal.path, &supervisor->vault);
 	if (r == 0)
 		r = create_loop(supervisor);
+	if (r == 0)
+		r = supervisor_switch_create(supervisor, generation, NULL, NULL, &change);
 	if (r < 0) {
 		supervisor_destroy(supervisor);
 		return r;
 	}
+	apply(supervisor, change);
+	supervisor_switch_destroy(change);
 	*ret_supervisor = supervisor;
 	return 0;
 }
@@ -309,8 +414,16 @@ void supervisor_destroy(struct supervisor *supervisor)
 		(void)uv_run(&supervisor->loop, UV_RUN_DEFAULT);
 		(void)uv_loop_close(&supervisor->loop);
 	}
-	free(supervisor->handlers);
+	run_notes(supervisor); /* a switch may have come too late */
+	struct handler *handler, *next;
+	HASH_ITER(hh, supervisor->handlers, handler, next)
+	{
+		HASH_DEL(supervisor->handlers, handler);
+		handler_destroy(handler);
+	}
+	generation_unref(supervisor->generation);
 	vault_destroy(supervisor->vault);
 	inbox_finish(&supervisor->inbox);
+	(void)pthread_mutex_destroy(&supervisor->lock);
 	free(supervisor);
 }

@@ -14,19 +14,33 @@
 #ifndef HANDLERS_SUPERVISOR_H
 #define HANDLERS_SUPERVISOR_H
 
-#include "config/config.h"
+#include "config/generation.h"
 #include "store/store.h"
 
 struct supervisor;
 
-/* Both must outlive it. 0 or -errno. */
-int supervisor_create(const struct config *config, struct store *store, struct supervisor **ret_supervisor) MUST_USE;
+/* The store must outlive it. 0 or -errno. */
+int supervisor_create(struct generation *generation, struct store *store, struct supervisor **ret_supervisor) MUST_USE;
 /* Starts the thread. 0 or -errno. */
 int supervisor_start(struct supervisor *supervisor) MUST_USE;
 
-/* Something new is owed to this handler (its place in the configuration), or to all. Behind the last of those that came
+/*
+ * Another configuration, in two steps, so that the second one cannot fail. Handlers are found again by their names:
+ * those whose processes would be told the same keep them, their breaker and their pace; others have their processes
+ * ended after what they are at. Those that are gone finish that, too; what else they are owed stays in the journal.
+ * done(context) is called on the supervisor's thread when it goes by it.
+ */
+struct supervisor_switch;
+int supervisor_switch_create(struct supervisor *supervisor, struct generation *generation, void (*done)(void *context),
+							 void *context, struct supervisor_switch **ret_switch) MUST_USE;
+void supervisor_switch_destroy(struct supervisor_switch *change);
+CLEANUP_DEFINE(struct supervisor_switch, supervisor_switch_destroy)
+/* Takes it over. Any thread. */
+void supervisor_switch(struct supervisor *supervisor, struct supervisor_switch *change);
+
+/* Something new is owed to this handler, or to all. Behind the last of those that came
  * together, supervisor_wake(). Any thread. */
-void supervisor_note_owed(struct supervisor *supervisor, size_t handler);
+void supervisor_note_owed(struct supervisor *supervisor, struct span handler);
 void supervisor_note_all(struct supervisor *supervisor);
 void supervisor_wake(struct supervisor *supervisor);
 
@@ -39,11 +53,11 @@ void supervisor_stop(struct supervisor *supervisor);
 /* After supervisor_stop(), and after the store is closed. NULL is fine. */
 void supervisor_destroy(struct supervisor *supervisor);
 
-/* What operators ask about one handler. Any thread. */
+/* What operators ask about one handler; zeros if there is none of this name. Any thread. */
 struct supervisor_counts {
 	uint64_t n_done, n_retried, n_dead, n_crashed, n_processes, n_in_hand;
 	bool is_paused; /* by its circuit breaker */
 };
-void supervisor_get_counts(const struct supervisor *supervisor, size_t handler, struct supervisor_counts *ret_counts);
+void supervisor_get_counts(struct supervisor *supervisor, struct span handler, struct supervisor_counts *ret_counts);
 
 #endif

@@ -26,7 +26,7 @@
 
 static const char *name_of(const struct worker *worker)
 {
-	return worker->handler->config->name;
+	return worker->handler->name;
 }
 
 /* --- saying ------------------------------------------------------------------------------------------------------- */
@@ -130,8 +130,12 @@ static void become(struct worker *worker, enum worker_state state, uv_timer_cb o
 
 static void rest(struct worker *worker)
 {
-	become(worker, WORKER_IDLE, on_idle_timeout, worker->handler->supervisor->config->limits.handler_idle_timeout_ms);
 	handler_touch(worker->handler);
+	if (worker->is_outdated) {
+		worker_stop(worker);
+		return;
+	}
+	become(worker, WORKER_IDLE, on_idle_timeout, worker->handler->supervisor->config->limits.handler_idle_timeout_ms);
 }
 
 void worker_deliver(struct worker *worker, struct job *job)
@@ -154,6 +158,13 @@ void worker_stop(struct worker *worker)
 	worker->handler->supervisor->n_stopping++;
 	become(worker, WORKER_STOPPING, on_stop_timeout, STOP_MS);
 	process_send(worker->process, ORDER_STOP, SPAN(""));
+}
+
+void worker_outdate(struct worker *worker)
+{
+	worker->is_outdated = true;
+	if (worker->state == WORKER_IDLE)
+		worker_stop(worker);
 }
 
 void worker_kill(struct worker *worker, const char *why)
@@ -317,12 +328,12 @@ static void on_end(void *owner, const char *how)
 	unlink_worker(worker);
 	if (worker->job)
 		conclude_crash(worker, how);
-	else if (worker->state != WORKER_STOPPING)
+	else if (worker->state != WORKER_STOPPING && !worker->is_outdated)
 		back_off(handler);
 	handler_touch(handler);
-	for (size_t i = 0; i < supervisor->n_handlers; i++)
-		if (supervisor->handlers[i].waits_for_room)
-			handler_touch(&supervisor->handlers[i]);
+	for (struct handler *other = supervisor->handlers; other; other = other->hh.next)
+		if (other->waits_for_room)
+			handler_touch(other);
 	uv_close((uv_handle_t *)&worker->timer, on_timer_closed);
 }
 

@@ -47,6 +47,11 @@ size_t hub_ring_bytes(const struct hub *hub)
 	return ring_bytes(hub->ring);
 }
 
+void hub_set_max_ring_bytes(struct hub *hub, size_t max_bytes)
+{
+	ring_set_max_bytes(hub->ring, max_bytes);
+}
+
 uint64_t hub_head(const struct hub *hub)
 {
 	return hub->head;

@@ -101,6 +101,7 @@ uint64_t hub_delivered(const struct hub *hub);
 uint64_t hub_delivered_bytes(const struct hub *hub);
 /* Bytes of recent frames that are kept. */
 size_t hub_ring_bytes(const struct hub *hub);
+void hub_set_max_ring_bytes(struct hub *hub, size_t max_bytes);
 /* Newest sequence that this reactor has seen. */
 uint64_t hub_head(const struct hub *hub);
 

@@ -30,6 +30,11 @@ void ring_destroy(struct ring *ring)
 	free(ring);
 }
 
+void ring_set_max_bytes(struct ring *ring, size_t max_bytes)
+{
+	ring->max_bytes = max_bytes;
+}
+
 static struct batch *batch_at(const struct ring *ring, size_t i)
 {
 	return ring->batches[(ring->first + i) & (ring->max - 1)];

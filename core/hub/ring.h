@@ -11,6 +11,8 @@
 struct ring;
 int ring_create(size_t max_bytes, uint64_t floor, struct ring **ret_ring) MUST_USE;
 void ring_destroy(struct ring *ring);
+/* Takes effect with the next push. */
+void ring_set_max_bytes(struct ring *ring, size_t max_bytes);
 
 /* Takes a reference; drops old batches over the bound (never the newest). The batch's events are all above those of the
  * batch before. 0 or -ENOMEM. */

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <utlist.h>
 
 /* Connections taken before the loop looks at other listeners. */
 #define ACCEPTS_A_TURN 64
@@ -25,31 +26,33 @@ struct listener {
 	uv_poll_t poll;
 	struct acceptor *acceptor;
 	int fd;
-	size_t index; /* in the configuration; SIZE_MAX for the admin's */
+	char *address; /* as it is written in the configuration */
+	unsigned serves;
+	struct certificate *certificate; /* a reference; NULL: clear text */
+	bool is_wanted;                  /* by the configuration that is being switched to */
+	struct listener *prev, *next;    /* acceptor::listeners */
 };
 
 struct acceptor {
 	struct gateway *gateway;
+	uv_loop_t *loop;
 	uv_timer_t pause;
 	struct listener *listeners;
-	size_t n_listeners;
 	size_t n_open; /* handles that are not closed yet */
 	size_t next_reactor;
+	int64_t stalled_timeout_ms; /* of the configuration */
 };
 
 /* A socket on its way to its reactor. */
 struct socket_note {
 	struct note note; /* first */
-	int fd;
-	size_t listener;
-	const char *limit;
-	struct limits_entry *address;
+	struct arrival arrival;
 };
 
 static void on_socket_note(struct reactor *reactor, struct note *note)
 {
 	struct socket_note *accepted = CONTAINER_OF(note, struct socket_note, note);
-	connection_adopt(reactor, accepted->fd, accepted->listener, accepted->limit, accepted->address);
+	connection_adopt(reactor, &accepted->arrival);
 	free(accepted);
 }
 
@@ -71,7 +74,7 @@ static void hand_over(struct listener *listener, int fd, const struct sockaddr *
 	struct limits_entry *entry = NULL;
 	const char *limit = NULL;
 	/* who asks how it is gets an answer also when there are too many others */
-	bool is_admin = listener->index >= gateway->config->n_listeners;
+	bool is_admin = listener->serves & SERVES_ADMIN;
 	struct socket_note *note = malloc(sizeof *note);
 	if (!note || limits_enter(gateway->limits, address, is_admin, &entry, &limit) < 0) {
 		free(note);
@@ -86,8 +89,15 @@ static void hand_over(struct listener *listener, int fd, const struct sockaddr *
 		(void)close(fd);
 		return;
 	}
-	set_socket_options(fd, address->sa_family, gateway->config->subscribers.stalled_timeout_ms);
-	*note = (struct socket_note){ { .run = on_socket_note }, fd, listener->index, limit, entry };
+	set_socket_options(fd, address->sa_family, acceptor->stalled_timeout_ms);
+	*note =
+		(struct socket_note){ .note.run = on_socket_note,
+							  .arrival = { .fd = fd,
+										   .serves = listener->serves,
+										   .certificate =
+											   listener->certificate ? certificate_ref(listener->certificate) : NULL,
+										   .limit = limit,
+										   .address = entry } };
 	reactor_post(gateway->reactors[acceptor->next_reactor], &note->note);
 	acceptor->next_reactor = (acceptor->next_reactor + 1) % gateway->n_reactors;
 }
@@ -96,11 +106,13 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 
 static void set_accepting(struct acceptor *acceptor, bool is_accepting)
 {
-	for (size_t i = 0; i < acceptor->n_listeners; i++) {
+	struct listener *listener;
+	DL_FOREACH(acceptor->listeners, listener)
+	{
 		if (is_accepting)
-			(void)uv_poll_start(&acceptor->listeners[i].poll, UV_READABLE, on_readable);
+			(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 		else
-			(void)uv_poll_stop(&acceptor->listeners[i].poll);
+			(void)uv_poll_stop(&listener->poll);
 	}
 }
 
@@ -119,106 +131,254 @@ static void on_accept_error(struct acceptor *acceptor, int error)
 	(void)uv_timer_start(&acceptor->pause, on_pause_over, PAUSE_MS, 0);
 }
 
+/* False if nobody waits. */
+static bool accept_one(struct listener *listener)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t size = sizeof address;
+	int fd = accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		hand_over(listener, fd, (const struct sockaddr *)&address);
+		return true;
+	}
+	if (errno != EAGAIN && errno != EWOULDBLOCK)
+		on_accept_error(listener->acceptor, errno);
+	return false;
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct listener *listener = poll->data;
 	(void)status;
 	(void)events;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		struct sockaddr_storage address = { 0 };
-		socklen_t size = sizeof address;
-		int fd = accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			hand_over(listener, fd, (const struct sockaddr *)&address);
-			continue;
-		}
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			on_accept_error(listener->acceptor, errno);
-		return;
+	for (int i = 0; i < ACCEPTS_A_TURN && accept_one(listener); i++) {
 	}
 }
 
-static const char *serves(const struct config_listener *listener)
+/* --- opening ------------------------------------------------------------------------------------------------------ */
+
+static const char *describe_services(unsigned serves)
+{
+	static const char *const services[] = { [SERVES_SOURCES] = "sources",
+											[SERVES_SUBSCRIBERS] = "subscribers",
+											[SERVES_SOURCES | SERVES_SUBSCRIBERS] = "sources,subscribers",
+											[SERVES_ADMIN] = "admin" };
+	return services[serves];
+}
+
+static void log_listener(const struct listener *listener, const char *what)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	address_describe(listener->fd, text);
+	log_info(what, LOG_TEXT("address", text), LOG_TEXT("tls", listener->certificate ? "yes" : "no"),
+			 LOG_TEXT("serves", describe_services(listener->serves)));
+}
+
+static void listener_destroy(struct listener *listener)
 {
 	if (!listener)
-		return "admin";
-	if (listener->serves_sources && listener->serves_subscribers)
-		return "sources,subscribers";
-	return listener->serves_sources ? "sources" : "subscribers";
+		return;
+	if (listener->fd >= 0)
+		(void)close(listener->fd);
+	certificate_unref(listener->certificate);
+	free(listener->address);
+	free(listener);
 }
 
-static int open_listener(struct acceptor *acceptor, uv_loop_t *loop, const struct config_address *address, size_t index,
-						 char **ret_message)
+static int open_listener(struct acceptor *acceptor, const struct config_address *address,
+						 struct listener **ret_listener, char **ret_message)
 {
-	struct listener *listener = &acceptor->listeners[acceptor->n_listeners];
-	const struct config *config = acceptor->gateway->config;
-	const struct config_listener *settings = index < config->n_listeners ? &config->listeners[index] : NULL;
-	char text[ADDRESS_TEXT_SIZE];
-	int r = address_listen(address, &listener->fd, ret_message);
-	if (r < 0)
-		return r;
-	listener->acceptor = acceptor;
-	listener->index = index;
-	listener->poll.data = listener;
-	if (uv_poll_init(loop, &listener->poll, listener->fd) < 0) {
-		(void)close(listener->fd);
+	struct listener *listener = calloc(1, sizeof *listener);
+	if (!listener)
 		return -ENOMEM;
+	listener->acceptor = acceptor;
+	listener->poll.data = listener;
+	listener->fd = -1;
+	listener->address = span_dup(span_text(address->text));
+	int r = listener->address ? address_listen(address, &listener->fd, ret_message) : -ENOMEM;
+	if (r == 0)
+		r = uv_poll_init(acceptor->loop, &listener->poll, listener->fd);
+	if (r < 0) {
+		listener_destroy(listener);
+		return r;
 	}
-	acceptor->n_listeners++;
 	acceptor->n_open++;
-	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
-	address_describe(listener->fd, text);
-	log_info("listening", LOG_TEXT("address", text), LOG_TEXT("tls", settings && settings->has_tls ? "yes" : "no"),
-			 LOG_TEXT("serves", serves(settings)));
+	*ret_listener = listener;
 	return 0;
 }
 
-static int open_listeners(struct acceptor *acceptor, uv_loop_t *loop, char **ret_message)
+static void on_listener_closed(uv_handle_t *handle)
 {
-	const struct config *config = acceptor->gateway->config;
+	struct listener *listener = handle->data;
+	struct acceptor *acceptor = listener->acceptor;
+	listener_destroy(listener);
+	if (--acceptor->n_open == 0)
+		free(acceptor);
+}
+
+/* --- another configuration ---------------------------------------------------------------------------------------- */
+
+/* A listener that there is, or a new one, and what becomes of it. */
+struct place {
+	struct listener *listener;
+	bool is_new;
+	unsigned serves;
+	struct certificate *certificate; /* a reference, or NULL */
+};
+
+struct acceptor_switch {
+	int64_t stalled_timeout_ms;
+	struct place *places;
+	size_t n;
+};
+
+void acceptor_switch_destroy(struct acceptor_switch *change)
+{
+	if (!change)
+		return;
+	for (size_t i = 0; i < change->n; i++) {
+		certificate_unref(change->places[i].certificate);
+		if (change->places[i].is_new)
+			uv_close((uv_handle_t *)&change->places[i].listener->poll, on_listener_closed);
+	}
+	free(change->places);
+	free(change);
+}
+
+/* Each of those that there are is used once: several may be written in the same way (port 0). What was for
+ * administrators alone never becomes public, nor the other way round. */
+static struct listener *find_listener(const struct acceptor *acceptor, const struct acceptor_switch *change,
+									  const char *address, unsigned serves)
+{
+	struct listener *listener;
+	DL_FOREACH(acceptor->listeners, listener)
+	{
+		bool is_used = false;
+		for (size_t i = 0; i < change->n; i++)
+			is_used |= change->places[i].listener == listener;
+		bool is_for_same = (listener->serves & SERVES_ADMIN) == (serves & SERVES_ADMIN);
+		if (!is_used && is_for_same && strcmp(listener->address, address) == 0)
+			return listener;
+	}
+	return NULL;
+}
+
+static int add_place(struct acceptor *acceptor, struct acceptor_switch *change, const struct config_address *address,
+					 unsigned serves, struct certificate *certificate, char **ret_message)
+{
+	struct place place = { .listener = find_listener(acceptor, change, address->text, serves), .serves = serves };
+	int r = 0;
+	if (!place.listener) {
+		place.is_new = true;
+		r = open_listener(acceptor, address, &place.listener, ret_message);
+	}
+	if (r < 0)
+		return r;
+	place.certificate = certificate ? certificate_ref(certificate) : NULL;
+	change->places[change->n++] = place;
+	return 0;
+}
+
+int acceptor_switch_create(struct acceptor *acceptor, const struct config *config, struct certificate **certificates,
+						   struct acceptor_switch **ret_switch, char **ret_message)
+{
+	CLEANUP(acceptor_switch_destroy) struct acceptor_switch *change = calloc(1, sizeof *change);
+	if (!change)
+		return -ENOMEM;
+	change->stalled_timeout_ms = config->subscribers.stalled_timeout_ms;
+	change->places = calloc(config->n_listeners + 1, sizeof *change->places);
+	if (!change->places)
+		return -ENOMEM;
 	for (size_t i = 0; i < config->n_listeners; i++) {
-		int r = open_listener(acceptor, loop, &config->listeners[i].address, i, ret_message);
+		const struct config_listener *listener = &config->listeners[i];
+		unsigned serves =
+			(listener->serves_sources ? SERVES_SOURCES : 0u) | (listener->serves_subscribers ? SERVES_SUBSCRIBERS : 0u);
+		int r = add_place(acceptor, change, &listener->address, serves, certificates[i], ret_message);
 		if (r < 0)
 			return r;
 	}
-	return config->has_admin ? open_listener(acceptor, loop, &config->admin, SIZE_MAX, ret_message) : 0;
+	int r = config->has_admin ? add_place(acceptor, change, &config->admin, SERVES_ADMIN, NULL, ret_message) : 0;
+	if (r == 0)
+		*ret_switch = STEAL(change);
+	return r;
 }
 
-int acceptor_create(struct gateway *gateway, uv_loop_t *loop, struct acceptor **ret_acceptor, char **ret_message)
+/* Whoever has connected and was not accepted yet would be reset. */
+static void close_listener(struct listener *listener)
+{
+	while (accept_one(listener)) {
+	}
+	DL_DELETE(listener->acceptor->listeners, listener);
+	uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
+	(void)close(listener->fd); /* at once, so that whoever asked for it finds it closed */
+	listener->fd = -1;
+}
+
+static void take_place(struct acceptor *acceptor, struct place *place)
+{
+	struct listener *listener = place->listener;
+	struct certificate *old = listener->certificate;
+	listener->serves = place->serves;
+	listener->certificate = STEAL(place->certificate);
+	listener->is_wanted = true;
+	certificate_unref(old);
+	if (!place->is_new)
+		return;
+	place->is_new = false; /* it is the acceptor's */
+	DL_APPEND(acceptor->listeners, listener);
+	(void)uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+	log_listener(listener, "listening");
+}
+
+void acceptor_switch(struct acceptor *acceptor, struct acceptor_switch *change)
+{
+	struct listener *listener, *next;
+	acceptor->stalled_timeout_ms = change->stalled_timeout_ms;
+	for (size_t i = 0; i < change->n; i++)
+		take_place(acceptor, &change->places[i]);
+	DL_FOREACH_SAFE(acceptor->listeners, listener, next)
+	{
+		if (!listener->is_wanted) {
+			log_listener(listener, "listening no more");
+			close_listener(listener);
+		} else {
+			listener->is_wanted = false;
+		}
+	}
+	acceptor_switch_destroy(change);
+}
+
+/* --- creating and destroying -------------------------------------------------------------------------------------- */
+
+int acceptor_create(struct gateway *gateway, uv_loop_t *loop, struct acceptor **ret_acceptor)
 {
 	struct acceptor *acceptor = calloc(1, sizeof *acceptor);
 	if (!acceptor)
 		return -ENOMEM;
 	acceptor->gateway = gateway;
+	acceptor->loop = loop;
 	(void)uv_timer_init(loop, &acceptor->pause);
 	acceptor->pause.data = acceptor;
 	acceptor->n_open = 1;
-	acceptor->listeners = calloc(gateway->config->n_listeners + 1, sizeof *acceptor->listeners);
-	int r = acceptor->listeners ? open_listeners(acceptor, loop, ret_message) : -ENOMEM;
-	if (r < 0) {
-		acceptor_destroy(acceptor);
-		return r;
-	}
 	*ret_acceptor = acceptor;
 	return 0;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_pause_closed(uv_handle_t *handle)
 {
-	struct acceptor *acceptor = handle->type == UV_TIMER ? handle->data : ((struct listener *)handle->data)->acceptor;
-	if (handle->type == UV_POLL)
-		(void)close(((struct listener *)handle->data)->fd);
-	if (--acceptor->n_open > 0)
-		return;
-	free(acceptor->listeners);
-	free(acceptor);
+	struct acceptor *acceptor = handle->data;
+	if (--acceptor->n_open == 0)
+		free(acceptor);
 }
 
 void acceptor_destroy(struct acceptor *acceptor)
 {
+	struct listener *listener, *next;
 	if (!acceptor)
 		return;
-	for (size_t i = 0; i < acceptor->n_listeners; i++)
-		uv_close((uv_handle_t *)&acceptor->listeners[i].poll, on_handle_closed);
-	uv_close((uv_handle_t *)&acceptor->pause, on_handle_closed);
+	DL_FOREACH_SAFE(acceptor->listeners, listener, next)
+	{
+		close_listener(listener);
+	}
+	uv_close((uv_handle_t *)&acceptor->pause, on_pause_closed);
 }

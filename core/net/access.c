@@ -37,9 +37,9 @@ bool access_is_plain_host(const struct http_request *request)
 	return !host.n || is_address(host) || span_equal_ignoring_case(host, SPAN("localhost"));
 }
 
-bool access_is_known_host(const struct gateway *gateway, const struct http_request *request)
+bool access_is_known_host(const struct config *config, const struct http_request *request)
 {
-	const struct config_subscribers *subscribers = &gateway->config->subscribers;
+	const struct config_subscribers *subscribers = &config->subscribers;
 	struct span host = without_port(http_field(request, "host"));
 	for (size_t i = 0; i < subscribers->n_server_names; i++)
 		if (span_equal_ignoring_case(host, span_text(subscribers->server_names[i])))
@@ -81,12 +81,11 @@ bool access_has_own_pages(const struct config_subscribers *subscribers, const st
 
 bool access_check_origin(struct exchange *exchange, const struct http_request *request)
 {
-	struct gateway *gateway = exchange->reactor->gateway;
 	struct span origin = http_field(request, "origin");
 	if (!origin.data)
 		return true;
 	if (http_field_count(request, "origin") == 1 &&
-		is_allowed(&gateway->config->subscribers, origin, http_field(request, "host"))) {
+		is_allowed(&exchange_config(exchange)->subscribers, origin, http_field(request, "host"))) {
 		buffer_add_text(&exchange->headers, "Vary: Origin\r\nAccess-Control-Allow-Origin: ");
 		buffer_add(&exchange->headers, origin);
 		buffer_add_text(&exchange->headers, "\r\n");
@@ -152,7 +151,7 @@ int access_read(struct exchange *exchange, const struct http_request *request, c
 			return ACCESS_E_REFUSED;
 		return access_verify(exchange->connection, span_trim(authorization), ret_grant);
 	}
-	if (!exchange->reactor->gateway->config->subscribers.anonymous)
+	if (!exchange_config(exchange)->subscribers.anonymous)
 		return ACCESS_NONE;
 	int r = grant_create_anonymous(ret_grant);
 	return r < 0 ? r : ACCESS_GRANTED;

@@ -10,7 +10,7 @@
  * anonymous subscribers on this machine must come by an address or localhost: whoever owns a name can make it lead
  * here, and its page would read what it finds without an Origin being sent (DNS rebinding).
  */
-bool access_is_known_host(const struct gateway *gateway, const struct http_request *request);
+bool access_is_known_host(const struct config *config, const struct http_request *request);
 
 /* Whether Host is an address, localhost, or not there: no name that a stranger can make lead here. */
 bool access_is_plain_host(const struct http_request *request);

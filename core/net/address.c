@@ -142,11 +142,15 @@ static int take_passed(const struct config_address *address, int *ret_fd, char *
 	if (!find_passed(address->name, n_passed, &index))
 		return complain(ret_message, address, "systemd passed no socket of this name", 0,
 						"check FileDescriptorName= in the socket unit");
-	int fd = SYSTEMD_BASE + (int)index;
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) < 0 || !is_listening)
+	int passed = SYSTEMD_BASE + (int)index;
+	if (getsockopt(passed, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) < 0 || !is_listening)
 		return complain(ret_message, address, "what systemd passed is no listening stream socket", 0,
 						"use ListenStream= with Accept=no");
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	/* a copy, for it may be closed by one reload and wanted back by the next */
+	int fd = fcntl(passed, F_DUPFD_CLOEXEC, SYSTEMD_BASE);
+	if (fd < 0)
+		return complain(ret_message, address, "no socket", errno, NULL);
+	(void)fcntl(passed, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	*ret_fd = fd;
 	return 0;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "net/deliveries.h"
 #include "net/metrics.h"
+#include "net/reload.h"
 #include "net/survey.h"
 
 static void answer_text(struct exchange *exchange, int status, struct span text)
@@ -20,7 +21,7 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 
 static uint64_t answer_timeout_ns(const struct exchange *exchange)
 {
-	return (uint64_t)exchange->reactor->gateway->config->limits.answer_timeout_ms * NS_PER_MS;
+	return (uint64_t)exchange_config(exchange)->limits.answer_timeout_ms * NS_PER_MS;
 }
 
 /* --- alive: every thread does its work ---------------------------------------------------------------------------- */
@@ -46,9 +47,9 @@ static void finish_healthz(struct exchange *exchange, struct span body)
 /* --- ready: a callback that came now would be kept, a subscriber let in ------------------------------------------- */
 
 /* Subscribers can only have keys that were never fetched. */
-static bool has_no_keys(struct gateway *gateway)
+static bool has_no_keys(const struct config *config, struct gateway *gateway)
 {
-	const struct config_subscribers *subscribers = &gateway->config->subscribers;
+	const struct config_subscribers *subscribers = &config->subscribers;
 	return subscribers->jwks_url && !subscribers->n_keys && !subscribers->anonymous &&
 		   !atomic_load(&gateway->has_fetched_keys);
 }
@@ -65,6 +66,7 @@ static uint64_t largest_callback(const struct config *config)
 static void finish_readyz(struct exchange *exchange, struct span body)
 {
 	struct gateway *gateway = exchange->reactor->gateway;
+	const struct config *config = exchange_config(exchange);
 	struct store_status status;
 	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
 	(void)body;
@@ -75,9 +77,9 @@ static void finish_readyz(struct exchange *exchange, struct span body)
 		buffer_add_printf(&text, "the journal cannot be written: %s", strerrordesc_np(-status.last_error));
 	else if (status.writer_busy_ns > answer_timeout_ns(exchange))
 		buffer_add_text(&text, "the journal is too slow: callbacks are answered 503");
-	else if (status.queue_bytes + largest_callback(gateway->config) > gateway->config->limits.queue_bytes)
+	else if (status.queue_bytes + largest_callback(config) > config->limits.queue_bytes)
 		buffer_add_text(&text, "the queue to the journal is full");
-	else if (has_no_keys(gateway))
+	else if (has_no_keys(config, gateway))
 		buffer_add_text(&text, "no token can be checked: the key set could not be fetched yet");
 	bool is_ready = text.n == 0;
 	buffer_add_text(&text, is_ready ? "ready\n" : "\n");
@@ -90,7 +92,7 @@ static void conclude_metrics(struct survey *survey)
 {
 	struct exchange *exchange = &survey->exchange;
 	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
-	metrics_add_text(&text, exchange->reactor->gateway, survey->reports);
+	metrics_add_text(&text, exchange->reactor->gateway, exchange_config(exchange), survey->reports);
 	connection_answer(exchange->connection,
 					  &(struct answer){ .status = text.failed ? 503 : 200,
 										.content_type = "text/plain; version=0.0.4; charset=utf-8",
@@ -131,6 +133,8 @@ const struct endpoint *admin_find(const struct http_request *request)
 		return &deliveries_endpoint;
 	if (span_equal(request->path, SPAN("/replay")))
 		return &replay_endpoint;
+	if (span_equal(request->path, SPAN("/reload")))
+		return &reload_endpoint;
 	for (size_t i = 0; i < ARRAY_LENGTH(endpoints); i++)
 		if (span_equal(request->path, span_text(endpoints[i].path)))
 			return &endpoints[i].endpoint;

@@ -21,7 +21,7 @@
 
 static const struct config_limits *limits_of(const struct connection *connection)
 {
-	return &connection->reactor->gateway->config->limits;
+	return &connection->reactor->config->limits;
 }
 
 /* --- the peer, for the log -------------------------------------------------------------------------------------- */
@@ -106,7 +106,7 @@ static void set_pending(struct connection *connection, bool is_pending)
  * yet. (After a restart, thousands may have waited in the listening socket.) */
 void connection_bound_pending(struct reactor *reactor)
 {
-	uint64_t max = reactor->gateway->config->limits.max_pending / reactor->gateway->n_reactors + 1;
+	uint64_t max = reactor->config->limits.max_pending / reactor->gateway->n_reactors + 1;
 	while (reactor->n_pending > max && reactor->pending->turn != reactor->turn) {
 		struct connection *oldest = reactor->pending;
 		reactor->counters.connections_pushed_out++;
@@ -132,6 +132,7 @@ void exchange_free(struct exchange *exchange)
 		exchange->endpoint->release(exchange);
 	buffer_finish(&exchange->body);
 	buffer_finish(&exchange->headers);
+	setup_unref(exchange->setup);
 	free(exchange);
 }
 
@@ -435,6 +436,7 @@ static struct exchange *make_exchange(struct connection *connection, const struc
 			.endpoint = endpoint,
 			.connection = connection,
 			.reactor = connection->reactor,
+			.setup = setup_ref(connection->reactor->setup),
 			.source = source,
 			.keep_alive = request->keep_alive,
 			.is_head = span_equal(request->method, SPAN("HEAD")),
@@ -679,23 +681,29 @@ static void on_closed(struct link *link)
 
 static const struct link_ops link_ops = { on_received, on_writable, on_closed };
 
-void connection_adopt(struct reactor *reactor, int fd, size_t listener, const char *limit, struct limits_entry *address)
+static void turn_away(struct reactor *reactor, const struct arrival *arrival)
+{
+	(void)close(arrival->fd);
+	certificate_unref(arrival->certificate);
+	limits_leave(reactor->gateway->limits, arrival->address);
+}
+
+void connection_adopt(struct reactor *reactor, const struct arrival *arrival)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 	if (!connection) {
-		(void)close(fd);
-		limits_leave(reactor->gateway->limits, address);
+		turn_away(reactor, arrival);
 		return;
 	}
 	connection->reactor = reactor;
-	connection->listener = listener;
-	connection->limit = limit;
-	connection->address = address;
+	connection->serves = arrival->serves;
+	connection->limit = arrival->limit;
+	connection->address = arrival->address;
 	connection->turn = reactor->turn;
 	(void)uv_timer_init(&reactor->loop, &connection->timer);
 	connection->timer.data = connection;
 	DL_APPEND(reactor->connections, connection);
-	if (transport_adopt(reactor->transport, fd, listener, &link_ops, &connection->link) < 0) {
+	if (transport_adopt(reactor->transport, arrival->fd, arrival->certificate, &link_ops, &connection->link) < 0) {
 		on_closed(&connection->link);
 		return;
 	}

@@ -22,6 +22,9 @@ enum connection_phase {
 	CONNECTION_LINGERING,  /* all is said; waits for the peer to close */
 };
 
+/* What is reached by a connection. */
+enum serves { SERVES_SOURCES = 1, SERVES_SUBSCRIBERS = 2, SERVES_ADMIN = 4 };
+
 struct exchange;
 struct subscriber;
 struct limits_entry;
@@ -29,7 +32,7 @@ struct limits_entry;
 struct connection {
 	struct link link;
 	struct reactor *reactor;
-	size_t listener;   /* index in the configuration; SIZE_MAX for the admin listener */
+	unsigned serves;   /* enum serves: what its listener does */
 	const char *limit; /* a sentence that names the limit that it is over: it is told so and closed; else NULL */
 	struct limits_entry *address;
 	char *peer;    /* as text, once somebody asked; NULL before */
@@ -75,6 +78,7 @@ struct exchange {
 	const struct endpoint *endpoint;
 	struct connection *connection; /* NULL once it is gone or answered */
 	struct reactor *reactor;
+	struct setup *setup;   /* a reference: by which it is answered */
 	struct source *source; /* of a callback */
 	bool is_held;          /* something else still refers to it: whoever set this calls exchange_free() */
 	bool keep_alive;
@@ -88,10 +92,22 @@ struct exchange {
 };
 
 void exchange_free(struct exchange *exchange);
+/* The configuration that it is answered by. */
+static inline const struct config *exchange_config(const struct exchange *exchange)
+{
+	return exchange->setup->generation->config;
+}
 
-/* Takes the socket over. limit: see struct connection. */
-void connection_adopt(struct reactor *reactor, int fd, size_t listener, const char *limit,
-					  struct limits_entry *address);
+/* A socket that was accepted, and what its listener says of it. */
+struct arrival {
+	int fd;
+	unsigned serves;
+	struct certificate *certificate; /* a reference; NULL: clear text */
+	const char *limit;               /* see struct connection */
+	struct limits_entry *address;
+};
+/* Takes it over. */
+void connection_adopt(struct reactor *reactor, const struct arrival *arrival);
 
 /* After each turn of the loop: closes connections that send no request, if there are too many. */
 void connection_bound_pending(struct reactor *reactor);

@@ -74,16 +74,16 @@ static bool read_handler(const struct config *config, struct span value, struct 
 }
 
 /* NULL, or what is wrong. */
-static const char *read_pair(const struct gateway *gateway, struct span name, struct span value, struct wish *wish)
+static const char *read_pair(const struct reactor *reactor, struct span name, struct span value, struct wish *wish)
 {
 	if (span_equal(name, SPAN("handler")))
-		return read_handler(gateway->config, value, &wish->handler) ? NULL : "there is no such handler";
+		return read_handler(reactor->config, value, &wish->handler) ? NULL : "there is no such handler";
 	if (span_equal(name, SPAN("state")))
 		return read_state(value, &wish->states) ? NULL : "\"state\" is due, claimed, done or dead";
 	if (span_equal(name, SPAN("position")))
-		return read_position(gateway, value, &wish->position) ? NULL : "\"position\" is none of this journal";
+		return read_position(reactor->gateway, value, &wish->position) ? NULL : "\"position\" is none of this journal";
 	if (span_equal(name, SPAN("before")))
-		return read_position(gateway, value, &wish->before) ? NULL : "\"before\" is none of this journal";
+		return read_position(reactor->gateway, value, &wish->before) ? NULL : "\"before\" is none of this journal";
 	if (span_equal(name, SPAN("limit")))
 		return span_to_u64(value, MAX_LIMIT, &wish->limit) && wish->limit ? NULL
 																		  : "\"limit\" is a number from 1 to 1000";
@@ -91,25 +91,24 @@ static const char *read_pair(const struct gateway *gateway, struct span name, st
 	return span_equal(name, SPAN("dead")) ? NULL : "there is a word in the query that means nothing here";
 }
 
-static const char *read_wish(const struct gateway *gateway, struct span query, struct wish *wish)
+static const char *read_wish(const struct reactor *reactor, struct span query, struct wish *wish)
 {
 	struct span name, value;
 	const char *complaint = NULL;
 	wish->limit = DEFAULT_LIMIT;
 	while (!complaint && http_query_next(&query, &name, &value))
-		complaint = read_pair(gateway, name, value, wish);
+		complaint = read_pair(reactor, name, value, wish);
 	return complaint;
 }
 
 /* Whoever comes from a page is sent away: nobody's browser is to be made an administrator's hand. */
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
-	const struct gateway *gateway = exchange->reactor->gateway;
 	if (http_field(request, "origin").data || !access_is_plain_host(request)) {
 		connection_refuse(exchange->connection, 403, "forbidden", "this is not for pages", NULL);
 		return;
 	}
-	const char *complaint = read_wish(gateway, request->query, &of(exchange)->wish);
+	const char *complaint = read_wish(exchange->reactor, request->query, &of(exchange)->wish);
 	if (complaint)
 		connection_refuse(exchange->connection, 400, "malformed", complaint, NULL);
 }
@@ -133,7 +132,7 @@ static void post(struct deliveries_exchange *deliveries, int error)
 static void hold(struct exchange *exchange)
 {
 	exchange->is_held = true;
-	connection_set_deadline(exchange->connection, exchange->reactor->gateway->config->limits.write_timeout_ms);
+	connection_set_deadline(exchange->connection, exchange_config(exchange)->limits.write_timeout_ms);
 }
 
 static void refuse_closing(struct exchange *exchange)

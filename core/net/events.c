@@ -139,7 +139,7 @@ static bool prepare(struct exchange *exchange, const struct http_request *reques
 		return false; /* answered, and the exchange is gone */
 	events->grant = grant;
 	events->filters = list_filters(events->message);
-	const char *why = session_find_forbidden(exchange->reactor->gateway, grant, events->message);
+	const char *why = session_find_forbidden(exchange_config(exchange), grant, events->message);
 	if (why)
 		connection_refuse(exchange->connection, 403, "forbidden", why, NULL);
 	else if (!events->filters)
@@ -171,7 +171,7 @@ static void finish(struct exchange *exchange, struct span body)
 	(void)body;
 	events->note.run = on_answer;
 	exchange->is_held = true;
-	connection_set_deadline(exchange->connection, exchange->reactor->gateway->config->limits.write_timeout_ms);
+	connection_set_deadline(exchange->connection, exchange_config(exchange)->limits.write_timeout_ms);
 	int r = store_read(exchange->reactor->gateway->store, &events->read);
 	if (r < 0) {
 		exchange->is_held = false;

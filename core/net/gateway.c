@@ -91,7 +91,7 @@ static void tell_supervisor(const struct gateway *gateway, const struct commit *
 	for (size_t i = 0; i < commit->n; i++) {
 		const struct commit_item *item = &commit->items[i];
 		for (size_t k = 0; item->status == COMMIT_STORED && k < item->append->n_owed; k++) {
-			supervisor_note_owed(gateway->supervisor, item->append->owed[k].number);
+			supervisor_note_owed(gateway->supervisor, item->append->owed[k].handler);
 			is_owed = true;
 		}
 	}
@@ -166,7 +166,7 @@ void gateway_set_keys(struct gateway *gateway, struct token_keys *keys)
 
 const char *gateway_hanging_thread(struct gateway *gateway)
 {
-	uint64_t hanging_ns = HANGING_TIMES * (uint64_t)gateway->config->limits.answer_timeout_ms * NS_PER_MS;
+	uint64_t hanging_ns = HANGING_TIMES * (uint64_t)atomic_load(&gateway->answer_timeout_ms) * NS_PER_MS;
 	struct store_status status;
 	store_get_status(gateway->store, &status);
 	if (status.writer_busy_ns > hanging_ns)

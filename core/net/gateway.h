@@ -3,14 +3,15 @@
  * What all reactors share: read-only, or atomic, or guarded inside.
  *
  * The locks of the daemon, all of them short: the store's queues, the ticket office, the inboxes of the reactors and of
- * the supervisor, the connection limits, the log's waiting lines, and the keys below.
+ * the supervisor, its table of handlers, the connection limits, the log's waiting lines, the fetcher of keys, who asks
+ * for a reload, and the keys below.
  */
 #ifndef NET_GATEWAY_H
 #define NET_GATEWAY_H
 
 #include "auth/ticket.h"
 #include "auth/token.h"
-#include "config/config.h"
+#include "config/generation.h"
 #include "handlers/supervisor.h"
 #include "net/counters.h"
 #include "store/store.h"
@@ -19,16 +20,19 @@
 
 struct reactor;
 struct limits;
+struct reload_request;
 
 struct gateway {
-	const struct config *config;
+	/* See reload.h. Any thread. */
+	void (*ask_reload)(struct gateway *gateway, struct reload_request *request);
 	struct store *store;
-	struct supervisor *supervisor; /* NULL: there are no handlers */
+	_Atomic(struct supervisor *) supervisor; /* NULL until there are handlers */
 	struct ticket_office *tickets;
 	struct limits *limits;
 	struct reactor **reactors;
 	size_t n_reactors;
-	int64_t started_ms; /* wall clock */
+	int64_t started_ms;                /* wall clock */
+	_Atomic int64_t answer_timeout_ms; /* of the configuration, for those who have none at hand */
 	atomic_bool is_draining;
 	atomic_bool has_fetched_keys; /* from jwks_url, at least once */
 

@@ -116,7 +116,7 @@ static void log_others(const struct callback *callback, enum callback_result res
 static void decide(struct callback *callback, enum callback_result result, int error)
 {
 	callback->result = result;
-	callback->exchange.source->counters.n[result]++;
+	callback->exchange.source->tally->counters.n[result]++;
 	log_others(callback, result, error);
 }
 
@@ -260,7 +260,7 @@ static bool find_owed(struct exchange *exchange)
 {
 	struct callback *callback = callback_of(exchange);
 	struct append *append = &callback->append;
-	const struct config *config = exchange->reactor->gateway->config;
+	const struct config *config = exchange_config(exchange);
 	struct route_walk walk;
 	struct route route;
 	size_t n = config->n_interactions ? count_routes(config->routes, append->event) : 0;
@@ -274,8 +274,7 @@ static bool find_owed(struct exchange *exchange)
 	routes_begin(&walk, config->routes, append->event);
 	while (append->n_owed < n && routes_next(&walk, &route))
 		callback->owed[append->n_owed++] = (struct owed){ .interaction = (uint32_t)route.interaction,
-														  .handler = span_text(config->handlers[route.handler].name),
-														  .number = route.handler };
+														  .handler = span_text(config->handlers[route.handler].name) };
 	append->owed = callback->owed;
 	return true;
 }
@@ -296,7 +295,7 @@ static void append(struct exchange *exchange)
 		return;
 	}
 	exchange->reactor->has_appended = true;
-	connection_set_deadline(exchange->connection, gateway->config->limits.answer_timeout_ms);
+	connection_set_deadline(exchange->connection, exchange_config(exchange)->limits.answer_timeout_ms);
 }
 
 static void finish(struct exchange *exchange, struct span body)
@@ -377,10 +376,10 @@ static void count_kept(struct reactor *reactor, struct callback *callback, const
 		reactor->counters.callbacks_late++;
 	} else {
 		callback->result = kept;
-		callback->exchange.source->counters.n[kept]++;
+		callback->exchange.source->tally->counters.n[kept]++;
 	}
 	if (result->status == COMMIT_STORED)
-		callback->exchange.source->counters.n_bytes += callback->n_bytes;
+		callback->exchange.source->tally->counters.n_bytes += callback->n_bytes;
 	log_kept(callback, is_late ? "late" : callback_outcome(kept), callback_reason(kept), result->sequence, durable_ns);
 }
 

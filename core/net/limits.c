@@ -23,10 +23,10 @@ struct limits_entry {
 
 struct limits {
 	pthread_mutex_t lock;
-	uint64_t max_connections, max_per_address;
-	uint64_t n;                    /* {lock} */
-	struct limits_entry *entries;  /* {lock} */
-	struct limits_refused refused; /* {lock} */
+	uint64_t max_connections, max_per_address; /* {lock} */
+	uint64_t n;                                /* {lock} */
+	struct limits_entry *entries;              /* {lock} */
+	struct limits_refused refused;             /* {lock} */
 	/* until when the refusals so far use up their time */
 	uint64_t refused_until_ns[REFUSAL_SLOTS]; /* {lock} */
 	uint64_t all_refused_until_ns;            /* {lock} */
@@ -50,6 +50,14 @@ int limits_create(uint64_t max_connections, uint64_t max_per_address, struct lim
 	limits->max_per_address = max_per_address;
 	*ret_limits = limits;
 	return 0;
+}
+
+void limits_set(struct limits *limits, uint64_t max_connections, uint64_t max_per_address)
+{
+	(void)pthread_mutex_lock(&limits->lock);
+	limits->max_connections = max_connections;
+	limits->max_per_address = max_per_address;
+	(void)pthread_mutex_unlock(&limits->lock);
 }
 
 void limits_destroy(struct limits *limits)
@@ -157,8 +165,10 @@ size_t limits_count(struct limits *limits)
 
 size_t limits_excess(struct limits *limits)
 {
-	size_t n = limits_count(limits);
-	return n > limits->max_connections ? n - limits->max_connections : 0;
+	(void)pthread_mutex_lock(&limits->lock);
+	size_t n = limits->n > limits->max_connections ? limits->n - limits->max_connections : 0;
+	(void)pthread_mutex_unlock(&limits->lock);
+	return n;
 }
 
 /* The wait in milliseconds, negative if it would be too long. */

@@ -17,6 +17,8 @@ struct limits;
 struct limits_entry;
 
 int limits_create(uint64_t max_connections, uint64_t max_per_address, struct limits **ret_limits) MUST_USE;
+/* Whoever is in stays. */
+void limits_set(struct limits *limits, uint64_t max_connections, uint64_t max_per_address);
 void limits_destroy(struct limits *limits);
 CLEANUP_DEFINE(struct limits, limits_destroy)
 

@@ -50,6 +50,7 @@ const char *callback_reason(enum callback_result result)
 struct scrape {
 	struct buffer *text;
 	struct gateway *gateway;
+	const struct config *config;
 	const struct report *reports;
 	struct store_status store;
 };
@@ -125,7 +126,7 @@ static void begin_source_sample(struct buffer *text, enum metric metric, const c
 
 static void add_callbacks(struct scrape *scrape, enum metric metric)
 {
-	const struct config *config = scrape->gateway->config;
+	const struct config *config = scrape->config;
 	for (size_t source = 0; source < config->n_sources; source++)
 		for (size_t i = 0; i < N_CALLBACK_RESULTS; i++) {
 			begin_source_sample(scrape->text, metric, config->sources[source].name);
@@ -137,7 +138,7 @@ static void add_callbacks(struct scrape *scrape, enum metric metric)
 
 static void add_callback_bytes(struct scrape *scrape, enum metric metric)
 {
-	const struct config *config = scrape->gateway->config;
+	const struct config *config = scrape->config;
 	for (size_t source = 0; source < config->n_sources; source++) {
 		uint64_t n = 0;
 		for (size_t i = 0; i < scrape->gateway->n_reactors; i++)
@@ -242,10 +243,10 @@ static void begin_handler_sample(struct buffer *text, enum metric metric, const 
 
 static void add_deliveries(struct scrape *scrape, enum metric metric)
 {
-	const struct config *config = scrape->gateway->config;
+	const struct config *config = scrape->config;
 	for (size_t i = 0; i < config->n_handlers; i++) {
 		struct supervisor_counts counts;
-		supervisor_get_counts(scrape->gateway->supervisor, i, &counts);
+		supervisor_get_counts(scrape->gateway->supervisor, span_text(config->handlers[i].name), &counts);
 		const struct {
 			const char *outcome;
 			uint64_t n;
@@ -270,10 +271,10 @@ static uint64_t count_of(const struct supervisor_counts *counts, enum metric met
 
 static void add_handlers(struct scrape *scrape, enum metric metric)
 {
-	const struct config *config = scrape->gateway->config;
+	const struct config *config = scrape->config;
 	for (size_t i = 0; i < config->n_handlers; i++) {
 		struct supervisor_counts counts;
-		supervisor_get_counts(scrape->gateway->supervisor, i, &counts);
+		supervisor_get_counts(scrape->gateway->supervisor, span_text(config->handlers[i].name), &counts);
 		begin_handler_sample(scrape->text, metric, config->handlers[i].name);
 		buffer_add_text(scrape->text, "} ");
 		buffer_add_u64(scrape->text, count_of(&counts, metric));
@@ -400,19 +401,20 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 };
 
 /* A metric of handlers, and there are none. */
-static bool has_no_samples(const struct gateway *gateway, enum metric metric)
+static bool has_no_samples(const struct config *config, enum metric metric)
 {
-	return gateway->config->n_handlers == 0 && (adders[metric] == add_deliveries || adders[metric] == add_handlers);
+	return config->n_handlers == 0 && (adders[metric] == add_deliveries || adders[metric] == add_handlers);
 }
 
-void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct report *reports)
+void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct config *config,
+					  const struct report *reports)
 {
-	struct scrape scrape = { .text = text, .gateway = gateway, .reports = reports };
+	struct scrape scrape = { .text = text, .gateway = gateway, .config = config, .reports = reports };
 	uint64_t values[N_METRICS] = { 0 };
 	store_get_status(gateway->store, &scrape.store);
 	collect(&scrape, values);
 	for (enum metric metric = 0; metric < N_METRICS; metric++) {
-		if (has_no_samples(gateway, metric))
+		if (has_no_samples(config, metric))
 			continue;
 		buffer_add_printf(text, "# HELP %s %s\n# TYPE %s %s\n", metrics[metric].name, metrics[metric].help,
 						  metrics[metric].name, metrics[metric].type);

@@ -5,7 +5,8 @@
 
 #include "net/survey.h"
 
-/* reports: of all reactors. */
-void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct report *reports);
+/* reports: of all reactors, for the sources of this configuration. */
+void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct config *config,
+					  const struct report *reports);
 
 #endif

@@ -160,37 +160,6 @@ struct span reactor_date(struct reactor *reactor)
 
 /* --- creating and destroying ---------------------------------------------------------------------------------- */
 
-static int create_source(struct source *source, const struct config_source *config)
-{
-	struct span secrets[SIGNATURE_MAX_SECRETS], keys[TAGS_MAX_KEYS];
-	size_t n_secrets = 0, n_keys = 0;
-	for (; n_secrets < config->n_secrets && n_secrets < SIGNATURE_MAX_SECRETS; n_secrets++)
-		secrets[n_secrets] = span_of(config->secrets[n_secrets].data, config->secrets[n_secrets].n);
-	for (; n_keys < config->n_tag_keys && n_keys < TAGS_MAX_KEYS; n_keys++)
-		keys[n_keys] = span_of(config->tag_keys[n_keys].data, config->tag_keys[n_keys].n);
-	source->config = config;
-	source->scheme = scheme_find(span_text(config->scheme));
-	int r = verifier_create(source->scheme, secrets, n_secrets, &source->verifier);
-	if (r < 0)
-		return r;
-	return tag_checker_create(span_text(config->name), keys, n_keys, (const char *const *)config->unsigned_tags,
-							  config->n_unsigned_tags, &source->tags);
-}
-
-static int create_sources(struct reactor *reactor)
-{
-	const struct config *config = reactor->gateway->config;
-	reactor->sources = calloc(config->n_sources, sizeof *reactor->sources);
-	if (!reactor->sources)
-		return -ENOMEM;
-	for (size_t i = 0; i < config->n_sources; i++) {
-		int r = create_source(&reactor->sources[i], &config->sources[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static int create_loop(struct reactor *reactor)
 {
 	if (uv_loop_init(&reactor->loop) < 0)
@@ -208,15 +177,25 @@ static int create_loop(struct reactor *reactor)
 	return 0;
 }
 
-int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char **ret_message)
+static void adopt_setup(struct reactor *reactor, struct setup *setup)
+{
+	setup_adopt(setup, &reactor->tallies);
+	reactor->setup = setup;
+	reactor->config = setup->generation->config;
+}
+
+int reactor_create(struct gateway *gateway, struct setup *setup, struct reactor **ret_reactor)
 {
 	struct reactor *reactor = calloc(1, sizeof *reactor);
-	if (!reactor)
+	if (!reactor) {
+		setup_unref(setup);
 		return -ENOMEM;
+	}
 	reactor->gateway = gateway;
+	adopt_setup(reactor, setup);
 	inbox_init(&reactor->inbox);
 	struct hub_options options = {
-		.max_ring_bytes = gateway->config->limits.ring_bytes,
+		.max_ring_bytes = reactor->config->limits.ring_bytes,
 		.head = store_head(gateway->store),
 		.context = reactor,
 		.deliver = subscriber_deliver,
@@ -227,11 +206,9 @@ int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char *
 	};
 	int r = create_loop(reactor);
 	if (r == 0)
-		r = create_sources(reactor);
-	if (r == 0)
 		r = hub_create(&options, &reactor->hub);
 	if (r == 0)
-		r = transport_create(&reactor->loop, gateway->config, &reactor->transport, ret_message);
+		r = transport_create(&reactor->loop, &reactor->transport);
 	if (r < 0) {
 		reactor_destroy(reactor);
 		return r;
@@ -239,6 +216,55 @@ int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char *
 	*ret_reactor = reactor;
 	return 0;
 }
+
+/* --- another configuration ---------------------------------------------------------------------------------------- */
+
+struct reactor_switch {
+	struct note note; /* first */
+	struct setup *setup;
+	void (*done)(void *context);
+	void *context;
+};
+
+int reactor_switch_create(struct setup *setup, void (*done)(void *context), void *context,
+						  struct reactor_switch **ret_switch)
+{
+	struct reactor_switch *change = calloc(1, sizeof *change);
+	if (!change) {
+		setup_unref(setup);
+		return -ENOMEM;
+	}
+	change->setup = setup;
+	change->done = done;
+	change->context = context;
+	*ret_switch = change;
+	return 0;
+}
+
+void reactor_switch_destroy(struct reactor_switch *change)
+{
+	if (change)
+		setup_unref(change->setup);
+	free(change);
+}
+
+static void on_switch_note(struct reactor *reactor, struct note *note)
+{
+	struct reactor_switch *change = CONTAINER_OF(note, struct reactor_switch, note);
+	setup_unref(reactor->setup);
+	adopt_setup(reactor, STEAL(change->setup));
+	hub_set_max_ring_bytes(reactor->hub, reactor->config->limits.ring_bytes);
+	change->done(change->context);
+	reactor_switch_destroy(change);
+}
+
+void reactor_switch(struct reactor *reactor, struct reactor_switch *change)
+{
+	change->note.run = on_switch_note;
+	reactor_post(reactor, &change->note);
+}
+
+/* --- its thread --------------------------------------------------------------------------------------------------- */
 
 static void *run(void *argument)
 {
@@ -336,11 +362,8 @@ void reactor_destroy(struct reactor *reactor)
 		return;
 	close_loop(reactor);
 	hub_destroy(reactor->hub);
-	for (size_t i = 0; reactor->sources && i < reactor->gateway->config->n_sources; i++) {
-		verifier_destroy(reactor->sources[i].verifier);
-		tag_checker_destroy(reactor->sources[i].tags);
-	}
-	free(reactor->sources);
+	setup_unref(reactor->setup);
+	tallies_destroy(reactor->tallies);
 	inbox_finish(&reactor->inbox);
 	free(reactor);
 }

@@ -9,12 +9,11 @@
 #ifndef NET_REACTOR_H
 #define NET_REACTOR_H
 
-#include "auth/tags.h"
 #include "base/inbox.h"
 #include "hub/hub.h"
 #include "net/gateway.h"
+#include "net/setup.h"
 #include "net/transport.h"
-#include "wire/signature.h"
 
 #include <uv.h>
 
@@ -25,22 +24,16 @@ struct note {
 	struct inbox_item item;
 };
 
-/* One source as one reactor needs it: keys have their own scratch memory. */
-struct source {
-	const struct config_source *config;
-	const struct scheme *scheme;
-	struct verifier *verifier;
-	struct tag_checker *tags;
-	struct callback_counters counters;
-};
-
 struct connection;
 
 struct reactor {
 	struct gateway *gateway;
 	struct transport *transport;
 	struct hub *hub;
-	struct source *sources; /* by index in the configuration */
+	struct setup *setup; /* the one in force here */
+	const struct config
+		*config; /* its configuration: for one turn of the loop, or as long as somebody holds the setup */
+	struct tally *tallies;
 	struct counters counters;
 	uv_loop_t loop;
 	uv_async_t wake;
@@ -62,12 +55,19 @@ struct reactor {
 	struct inbox inbox;
 };
 
-/* Not at the same time on two threads. 0, -EINVAL with *ret_message (the caller frees), or -errno. */
-int reactor_create(struct gateway *gateway, struct reactor **ret_reactor, char **ret_message) MUST_USE;
+/* Takes the setup over, also when it fails. Not at the same time on two threads. 0 or -errno. */
+int reactor_create(struct gateway *gateway, struct setup *setup, struct reactor **ret_reactor) MUST_USE;
 /* Starts the thread. 0 or -errno. */
 int reactor_start(struct reactor *reactor) MUST_USE;
 /* Has the thread close all connections and end, and waits for it. */
 void reactor_stop(struct reactor *reactor);
+/* Has the reactor go by another setup from now on; what is under way ends by the one that it began with. The setup is
+ * taken over. done(context) is called on the reactor's thread when it does. Any thread. */
+struct reactor_switch;
+int reactor_switch_create(struct setup *setup, void (*done)(void *context), void *context,
+						  struct reactor_switch **ret_switch) MUST_USE;
+void reactor_switch_destroy(struct reactor_switch *change);
+void reactor_switch(struct reactor *reactor, struct reactor_switch *change);
 /* Has every subscriber told to reconnect elsewhere, each at its own time, and other connections end as soon as they are
  * answered. Any thread. */
 void reactor_drain(struct reactor *reactor);

@@ -51,10 +51,10 @@ static bool is_path(const struct http_request *request, const char *path)
 static const struct endpoint *find_source(const struct connection *connection, const struct http_request *request,
 										  struct source **ret_source)
 {
-	const struct config *config = connection->reactor->gateway->config;
+	const struct config *config = connection->reactor->config;
 	for (size_t i = 0; i < config->n_sources; i++)
 		if (is_path(request, config->sources[i].path)) {
-			*ret_source = &connection->reactor->sources[i];
+			*ret_source = &connection->reactor->setup->sources[i];
 			return &ingest_endpoint;
 		}
 	return NULL;
@@ -71,7 +71,7 @@ static const struct endpoint *find_way(const struct config_subscribers *subscrib
 static const struct endpoint *find_subscribers(const struct connection *connection, const struct http_request *request)
 {
 	bool is_preflight = span_equal(request->method, SPAN("OPTIONS"));
-	const struct config_subscribers *subscribers = &connection->reactor->gateway->config->subscribers;
+	const struct config_subscribers *subscribers = &connection->reactor->config->subscribers;
 	const struct endpoint *endpoint = NULL;
 	if (is_path(request, subscribers->path))
 		endpoint = find_way(subscribers, request);
@@ -81,7 +81,7 @@ static const struct endpoint *find_subscribers(const struct connection *connecti
 		endpoint = &ticket_endpoint;
 	else if (is_path(request, "/belfry.js"))
 		endpoint = &client_endpoint;
-	if (endpoint && !access_is_known_host(connection->reactor->gateway, request))
+	if (endpoint && !access_is_known_host(connection->reactor->config, request))
 		return &misdirected;
 	return endpoint && is_preflight ? &preflight_endpoint : endpoint;
 }
@@ -89,14 +89,12 @@ static const struct endpoint *find_subscribers(const struct connection *connecti
 static const struct endpoint *find(const struct connection *connection, const struct http_request *request,
 								   struct source **ret_source)
 {
-	const struct config *config = connection->reactor->gateway->config;
 	const struct endpoint *endpoint = NULL;
-	if (connection->listener >= config->n_listeners)
+	if (connection->serves & SERVES_ADMIN)
 		return admin_find(request);
-	const struct config_listener *listener = &config->listeners[connection->listener];
-	if (listener->serves_sources)
+	if (connection->serves & SERVES_SOURCES)
 		endpoint = find_source(connection, request, ret_source);
-	if (!endpoint && listener->serves_subscribers)
+	if (!endpoint && (connection->serves & SERVES_SUBSCRIBERS))
 		endpoint = find_subscribers(connection, request);
 	return endpoint;
 }

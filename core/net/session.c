@@ -20,6 +20,11 @@ static struct gateway *gateway_of(const struct subscriber *subscriber)
 	return subscriber->connection->reactor->gateway;
 }
 
+static const struct config *config_of(const struct subscriber *subscriber)
+{
+	return subscriber->connection->reactor->config;
+}
+
 /* --- what is said ------------------------------------------------------------------------------------------------- */
 
 static void begin_message(struct buffer *json, const char *type, const char *id)
@@ -71,7 +76,7 @@ static void send_welcome(struct subscriber *subscriber)
 	buffer_add_json_member(&json, "session", span_text(session));
 	buffer_add_json_member(&json, "position", span_text(position));
 	add_expiry(&json, subscriber->grant);
-	buffer_add_printf(&json, ",\"ping\":%g}", (double)gateway_of(subscriber)->config->subscribers.ping_ms / MS_PER_S);
+	buffer_add_printf(&json, ",\"ping\":%g}", (double)config_of(subscriber)->subscribers.ping_ms / MS_PER_S);
 	subscriber_send(subscriber, "welcome", SPAN(""), buffer_span(&json));
 }
 
@@ -208,27 +213,27 @@ struct refusal {
 	char message[128];
 };
 
-static const char *find_forbidden(const struct gateway *gateway, const struct grant *grant, const struct filter *filter)
+static const char *find_forbidden(const struct config *config, const struct grant *grant, const struct filter *filter)
 {
-	if (filter->has_outcomes && !gateway->config->subscribers.outcomes)
+	if (filter->has_outcomes && !config->subscribers.outcomes)
 		return "this gateway tells no outcomes (subscribers.outcomes)";
 	if (filter->has_outcomes && !grant->has_outcomes)
 		return "the token does not grant outcomes";
 	return grant_allows(grant, filter) ? NULL : "the token does not grant this filter";
 }
 
-const char *session_find_forbidden(const struct gateway *gateway, const struct grant *grant,
+const char *session_find_forbidden(const struct config *config, const struct grant *grant,
 								   const struct message *message)
 {
 	const char *why = NULL;
 	for (size_t i = 0; !why && i < message->n_filters; i++)
-		why = find_forbidden(gateway, grant, &message->filters[i].filter);
+		why = find_forbidden(config, grant, &message->filters[i].filter);
 	return why;
 }
 
 static bool check_filters(struct subscriber *subscriber, const struct message *message, struct refusal *ret_refusal)
 {
-	const char *why = session_find_forbidden(gateway_of(subscriber), subscriber->grant, message);
+	const char *why = session_find_forbidden(config_of(subscriber), subscriber->grant, message);
 	if (!why)
 		return true;
 	log_info_limited("subscription refused", LOG_TEXT("subject", subscriber->grant->subject), LOG_TEXT("reason", why));
@@ -243,7 +248,7 @@ static bool check_subscribe(struct subscriber *subscriber, const struct message 
 		*ret_refusal = (struct refusal){ "unauthorized", "auth first" };
 		return false;
 	}
-	uint64_t max_filters = gateway_of(subscriber)->config->subscribers.max_filters;
+	uint64_t max_filters = config_of(subscriber)->subscribers.max_filters;
 	if (subscriber->n_subscriptions + message->n_filters > max_filters) {
 		ret_refusal->code = "limit";
 		(void)snprintf(ret_refusal->message, sizeof ret_refusal->message,
@@ -321,7 +326,7 @@ bool session_read_url(struct exchange *exchange, const struct http_request *requ
 	CLEANUP(buffer_finish) struct buffer reason = BUFFER_INIT;
 	struct message *message = calloc(1, sizeof *message);
 	int r = message ? message_parse_query(request->query, others, message, &reason) : -ENOMEM;
-	if (r == MESSAGE_OK && message->n_filters <= exchange->reactor->gateway->config->subscribers.max_filters) {
+	if (r == MESSAGE_OK && message->n_filters <= exchange_config(exchange)->subscribers.max_filters) {
 		*ret_message = message;
 		return true;
 	}
@@ -388,6 +393,9 @@ void session_on_message(struct subscriber *subscriber, struct span text)
 void session_check_key(struct subscriber *subscriber, const struct token_keys *keys)
 {
 	const struct grant *grant = subscriber->grant;
-	if (grant && grant->expires_ms != INT64_MAX && !token_keys_has(keys, grant->key_id))
+	if (!grant)
+		return;
+	bool is_anonymous = grant->expires_ms == INT64_MAX;
+	if (is_anonymous ? !config_of(subscriber)->subscribers.anonymous : !token_keys_has(keys, grant->key_id))
 		session_refuse_now(subscriber);
 }

@@ -18,12 +18,13 @@ bool session_read_url(struct exchange *exchange, const struct http_request *requ
 					  struct message **ret_message);
 void session_free_url(struct message *message); /* NULL is fine */
 /* Why the grant, or the configuration, does not allow what the message asks for: a sentence. NULL if it is allowed. */
-const char *session_find_forbidden(const struct gateway *gateway, const struct grant *grant,
+const char *session_find_forbidden(const struct config *config, const struct grant *grant,
 								   const struct message *message);
 /* The token or ticket is not valid: closes, when it is time (limits_refusal_wait_ms()). */
 void session_refuse(struct subscriber *subscriber);
 void session_refuse_now(struct subscriber *subscriber);
-/* Keys have changed: closes the session if its token's key is gone. */
+/* Keys or configuration have changed: closes the session if its token's key is gone, or if it has no token and needs
+ * one now. */
 void session_check_key(struct subscriber *subscriber, const struct token_keys *keys);
 
 #endif

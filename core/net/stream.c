@@ -39,7 +39,7 @@ static bool use_last_event_id(struct exchange *exchange, const struct http_reque
 
 static bool is_granted(struct exchange *exchange, const struct grant *grant, const struct message *message)
 {
-	const char *why = session_find_forbidden(exchange->reactor->gateway, grant, message);
+	const char *why = session_find_forbidden(exchange_config(exchange), grant, message);
 	if (why)
 		connection_refuse(exchange->connection, 403, "forbidden", why, NULL);
 	return !why;

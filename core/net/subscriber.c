@@ -17,7 +17,7 @@
 
 static const struct config_subscribers *settings(const struct subscriber *subscriber)
 {
-	return &subscriber->connection->reactor->gateway->config->subscribers;
+	return &subscriber->connection->reactor->config->subscribers;
 }
 
 static struct hub *hub_of(const struct subscriber *subscriber)

@@ -38,11 +38,14 @@ static void count_subscribers(const struct reactor *reactor, struct report *repo
 	}
 }
 
-static void fill_report(const struct reactor *reactor, struct report *report)
+static void fill_report(const struct reactor *reactor, const struct config *config, struct report *report)
 {
 	report->counters = reactor->counters;
-	for (size_t i = 0; i < reactor->gateway->config->n_sources; i++)
-		report->sources[i] = reactor->sources[i].counters;
+	for (size_t i = 0; i < config->n_sources; i++) {
+		const struct tally *tally = tally_find(reactor->tallies, config->sources[i].name);
+		if (tally) /* else it is on its way to this reactor */
+			report->sources[i] = tally->counters;
+	}
 	report->n_pending = reactor->n_pending;
 	report->n_delivered = hub_delivered(reactor->hub);
 	report->n_delivered_bytes = hub_delivered_bytes(reactor->hub);
@@ -72,7 +75,7 @@ static void on_asked(struct reactor *reactor, struct note *note)
 {
 	struct survey_note *question = CONTAINER_OF(note, struct survey_note, note);
 	if (question->report)
-		fill_report(reactor, question->report);
+		fill_report(reactor, exchange_config(&question->survey->exchange), question->report);
 	note->run = on_back;
 	reactor_post(question->survey->exchange.reactor, note);
 }
@@ -87,7 +90,8 @@ static bool make_notes(struct survey *survey, const struct gateway *gateway)
 	for (size_t i = 0; i < survey->n_notes; i++) {
 		struct report *report = survey->wants_reports ? &survey->reports[i] : NULL;
 		survey->notes[i] = (struct survey_note){ { .run = on_asked }, survey, report, false };
-		if (report && !(report->sources = calloc(gateway->config->n_sources, sizeof *report->sources)))
+		if (report &&
+			!(report->sources = calloc(exchange_config(&survey->exchange)->n_sources, sizeof *report->sources)))
 			return false;
 	}
 	return true;

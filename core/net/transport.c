@@ -27,9 +27,9 @@ struct transport {
 	struct lws_context *context;
 	SSL_CTX
 	*no_client; /* stands in for the client context that libwebsockets would fill with the system's certificates */
-	struct lws_vhost *clear;
-	struct lws_vhost **vhosts; /* by listener; NULL for clear ones */
-	size_t n_vhosts;
+	struct lws_vhost *clear, *tls;
+	int link_index;        /* of a link in its SSL */
+	struct link *adopting; /* its handshake may begin before libwebsockets gives us the object */
 	struct link *closing;
 	uv_prepare_t reaper; /* closes links before the loop waits again */
 };
@@ -78,16 +78,28 @@ static int on_closed(struct lws *wsi, void *user, void *data, size_t n)
 		DL_DELETE(link->transport->closing, link);
 	link->is_closing = true;
 	link->wsi = NULL;
+	certificate_unref(STEAL(link->certificate));
 	link->ops->closed(link);
 	return 0;
+}
+
+/* Each handshake has the certificate of the listener that the connection came to, so that one context does for all of
+ * them, and a certificate can be another one at any time (SSL_CTX_set_cert_cb(3)). */
+static int on_certificate(SSL *tls, void *context)
+{
+	const struct transport *transport = context;
+	const struct link *link = transport->adopting ? transport->adopting : SSL_get_ex_data(tls, transport->link_index);
+	const struct certificate *certificate = link->certificate;
+	SSL_certs_clear(tls);
+	return SSL_use_cert_and_key(tls, certificate->own, certificate->key, certificate->issuers, 1);
 }
 
 static int on_tls_context(struct lws *wsi, void *user, void *data, size_t n)
 {
 	SSL_CTX *tls = user;
-	(void)wsi;
 	(void)data;
 	(void)n;
+	SSL_CTX_set_cert_cb(tls, on_certificate, lws_context_user(lws_get_context(wsi)));
 	if (!SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION))
 		return 1;
 	SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION);
@@ -140,20 +152,18 @@ static void reap(uv_prepare_t *reaper)
 		lws_set_timeout(transport->closing->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC); /* on_closed() unlinks */
 }
 
-static struct lws_vhost *create_vhost(struct transport *transport, const struct config_listener *listener)
+static struct lws_vhost *create_vhost(struct transport *transport, bool has_tls)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = protocols,
-		.vhost_name = listener ? listener->address.text : "clear",
+		.vhost_name = has_tls ? "tls" : "clear",
 		.gid = NO_ID,
 		.uid = NO_ID,
 		.timeout_secs = HANDSHAKE_SECONDS,
 	};
-	if (listener) {
-		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-		info.ssl_cert_filepath = listener->certificate;
-		info.ssl_private_key_filepath = listener->key;
+	if (has_tls) {
+		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
 		info.ssl_cipher_list = tls12_ciphers;
 		info.alpn = "http/1.1";
 		info.provided_client_ssl_ctx = transport->no_client;
@@ -161,36 +171,14 @@ static struct lws_vhost *create_vhost(struct transport *transport, const struct 
 	return lws_create_vhost(transport->context, &info);
 }
 
-static int create_vhosts(struct transport *transport, const struct config *config, char **ret_message)
-{
-	transport->clear = create_vhost(transport, NULL);
-	transport->vhosts = calloc(config->n_listeners, sizeof(struct lws_vhost *));
-	if (!transport->clear || !transport->vhosts)
-		return -ENOMEM;
-	transport->n_vhosts = config->n_listeners;
-	for (size_t i = 0; i < config->n_listeners; i++) {
-		const struct config_listener *listener = &config->listeners[i];
-		if (!listener->has_tls)
-			continue;
-		transport->vhosts[i] = create_vhost(transport, listener);
-		if (!transport->vhosts[i]) {
-			struct buffer message = BUFFER_INIT;
-			buffer_add_printf(&message, "cannot use the certificate %s with the key %s", listener->certificate,
-							  listener->key);
-			*ret_message = buffer_steal_text(&message);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-int transport_create(uv_loop_t *loop, const struct config *config, struct transport **ret_transport, char **ret_message)
+int transport_create(uv_loop_t *loop, struct transport **ret_transport)
 {
 	CLEANUP(transport_destroy) struct transport *transport = calloc(1, sizeof *transport);
 	if (!transport)
 		return -ENOMEM;
 	transport->loop = loop;
 	transport->no_client = SSL_CTX_new(TLS_client_method());
+	transport->link_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 	(void)uv_prepare_init(loop, &transport->reaper);
 	transport->reaper.data = transport;
 	(void)uv_prepare_start(&transport->reaper, reap);
@@ -204,13 +192,15 @@ int transport_create(uv_loop_t *loop, const struct config *config, struct transp
 		.foreign_loops = loops,
 		.pt_serv_buf_size = READ_BYTES,
 		.pcontext = &transport->context,
+		.user = transport,
 	};
 	transport->context = lws_create_context(&info);
-	if (!transport->context || !transport->no_client)
+	if (!transport->context || !transport->no_client || transport->link_index < 0)
 		return -ENOMEM;
-	int r = create_vhosts(transport, config, ret_message);
-	if (r < 0)
-		return r;
+	transport->clear = create_vhost(transport, false);
+	transport->tls = create_vhost(transport, true);
+	if (!transport->clear || !transport->tls)
+		return -ENOMEM;
 	*ret_transport = STEAL(transport);
 	return 0;
 }
@@ -227,22 +217,35 @@ void transport_destroy(struct transport *transport)
 	if (transport->context)
 		lws_context_destroy(transport->context);
 	SSL_CTX_free(transport->no_client);
-	free(transport->vhosts);
 	free(transport);
 }
 
 /* --- links ----------------------------------------------------------------------------------------------------- */
 
-int transport_adopt(struct transport *transport, int fd, size_t listener, const struct link_ops *ops, struct link *link)
+int transport_adopt(struct transport *transport, int fd, struct certificate *certificate, const struct link_ops *ops,
+					struct link *link)
 {
-	struct lws_vhost *vhost = listener < transport->n_vhosts ? transport->vhosts[listener] : NULL;
+	bool is_tls = certificate;
 	lws_sock_file_fd_type descriptor = { .sockfd = fd };
-	*link = (struct link){ .ops = ops, .transport = transport, .fd = fd, .is_tls = vhost, .is_in_handshake = vhost };
-	struct lws *wsi = lws_adopt_descriptor_vhost(vhost ? vhost : transport->clear,
-												 vhost ? LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL : LWS_ADOPT_SOCKET,
+	*link = (struct link){ .ops = ops,
+						   .transport = transport,
+						   .fd = fd,
+						   .certificate = certificate,
+						   .is_tls = is_tls,
+						   .is_in_handshake = is_tls };
+	transport->adopting = link;
+	struct lws *wsi = lws_adopt_descriptor_vhost(is_tls ? transport->tls : transport->clear,
+												 is_tls ? LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL : LWS_ADOPT_SOCKET,
 												 descriptor, protocols[0].name, NULL);
-	if (!wsi)
+	transport->adopting = NULL;
+	if (wsi && is_tls && !SSL_set_ex_data(lws_get_ssl(wsi), transport->link_index, link)) {
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+		wsi = NULL;
+	}
+	if (!wsi) {
+		certificate_unref(STEAL(link->certificate));
 		return -ECONNABORTED; /* libwebsockets has closed the socket */
+	}
 	lws_set_opaque_user_data(wsi, link);
 	link->wsi = wsi;
 	return 0;

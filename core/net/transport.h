@@ -12,8 +12,7 @@
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
-#include "base/cleanup.h"
-#include "config/config.h"
+#include "auth/certificate.h"
 
 #include <sys/uio.h>
 #include <uv.h>
@@ -34,8 +33,9 @@ struct link_ops {
 struct link {
 	const struct link_ops *ops;
 	struct transport *transport;
-	void *wsi; /* struct lws; NULL before and after */
-	void *tls; /* SSL, behind its handshake */
+	void *wsi;                       /* struct lws; NULL before and after */
+	void *tls;                       /* SSL, behind its handshake */
+	struct certificate *certificate; /* a reference; NULL: clear text */
 	int fd;
 	bool is_tls;
 	bool is_in_handshake;
@@ -44,20 +44,16 @@ struct link {
 	struct link *prev, *next; /* transport::closing */
 };
 
-/*
- * One libwebsockets context on the loop, with a vhost for each listener that has TLS (its certificate is read here).
- * Not at the same time on two threads: libwebsockets has global state. 0; -EINVAL with the reason in *ret_message (the
- * caller frees) when a certificate cannot be used; -ENOMEM.
- */
-int transport_create(uv_loop_t *loop, const struct config *config, struct transport **ret_transport,
-					 char **ret_message) MUST_USE;
+/* One libwebsockets context on the loop. Not at the same time on two threads: libwebsockets has global state. 0 or
+ * -ENOMEM. */
+int transport_create(uv_loop_t *loop, struct transport **ret_transport) MUST_USE;
 /* Closes what is open, runs the loop until that is done. */
 void transport_destroy(struct transport *transport);
 CLEANUP_DEFINE(struct transport, transport_destroy)
 
-/* Takes over a connected socket (non-blocking), also when it fails. `listener` is the index in the configuration;
- * SIZE_MAX for clear text. 0 or negative errno: then `closed` is not called. */
-int transport_adopt(struct transport *transport, int fd, size_t listener, const struct link_ops *ops,
+/* Takes over a connected socket (non-blocking) and the reference to a certificate (NULL: clear text), also when it
+ * fails. 0 or negative errno: then `closed` is not called. */
+int transport_adopt(struct transport *transport, int fd, struct certificate *certificate, const struct link_ops *ops,
 					struct link *link) MUST_USE;
 
 /* With TLS, in one call: a record. */

@@ -419,8 +419,8 @@ int journal_open(const struct store_options *options, struct journal **ret_journ
 	if (!journal)
 		return -ENOMEM;
 	journal->file.fd = -1;
-	journal->upkeep.retention_age_ms = options->retention_age_ms;
-	journal->upkeep.retention_bytes = options->retention_bytes;
+	journal->upkeep.retention_age_ms = options->limits.retention_age_ms;
+	journal->upkeep.retention_bytes = options->limits.retention_bytes;
 	int r = open_parts(journal, options->path, ret_message);
 	if (r < 0)
 		return r;

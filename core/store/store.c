@@ -23,7 +23,7 @@
 #define MAX_ITEMS (JOURNAL_MAX_BATCH + MAX_WORK * SETTLEMENT_MAX_TOLD)
 
 struct store {
-	struct store_options options;
+	struct store_options options; /* {write_lock} its limits */
 	struct journal *journal;
 	struct reader *reader;
 	pthread_t writer_thread, reader_thread;
@@ -36,6 +36,7 @@ struct store {
 	struct store_status status;            /* {write_lock} but what the journal itself counts */
 	uint64_t writer_since_ns;              /* {write_lock}: busy since then; 0 if it is not */
 	bool is_closing;                       /* {write_lock} */
+	bool has_new_limits;                   /* {write_lock}: the writer has not seen them yet */
 	struct commit_item items[MAX_ITEMS];   /* the writer's */
 
 	pthread_mutex_t read_lock;
@@ -83,7 +84,7 @@ static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n, struct s
 {
 	size_t n = 0;
 	(void)pthread_mutex_lock(&store->write_lock);
-	if (!store->appends && !store->work && !store->is_closing && ns > 0) {
+	if (!store->appends && !store->work && !store->is_closing && !store->has_new_limits && ns > 0) {
 		store->writer_since_ns = 0;
 		wait_for_more(store, ns);
 	}
@@ -99,6 +100,9 @@ static bool take_batch(struct store *store, uint64_t ns, size_t *ret_n, struct s
 	if (!store->appends)
 		store->appends_end = &store->appends;
 	struct store_work *work = take_work(store);
+	if (store->has_new_limits)
+		upkeep_set_limits(store->journal, &store->options.limits);
+	store->has_new_limits = false;
 	bool goes_on = n > 0 || work || !store->is_closing;
 	(void)pthread_mutex_unlock(&store->write_lock);
 	*ret_n = n;
@@ -327,7 +331,7 @@ int store_append(struct store *store, struct append *append)
 	(void)pthread_mutex_lock(&store->write_lock);
 	if (store->is_closing) {
 		r = -ESHUTDOWN;
-	} else if (store->status.queue_bytes + cost > store->options.max_queue_bytes) {
+	} else if (store->status.queue_bytes + cost > store->options.limits.max_queue_bytes) {
 		r = -ENOBUFS;
 	} else {
 		store->status.queue_bytes += cost;
@@ -339,6 +343,15 @@ int store_append(struct store *store, struct append *append)
 	}
 	(void)pthread_mutex_unlock(&store->write_lock);
 	return r;
+}
+
+void store_set_limits(struct store *store, const struct store_limits *limits)
+{
+	(void)pthread_mutex_lock(&store->write_lock);
+	store->options.limits = *limits;
+	store->has_new_limits = true;
+	(void)pthread_mutex_unlock(&store->write_lock);
+	(void)pthread_cond_signal(&store->write_wake);
 }
 
 void store_wake(struct store *store)

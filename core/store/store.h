@@ -25,7 +25,6 @@ struct store;
 struct owed {
 	uint32_t interaction;
 	struct span handler;
-	size_t number; /* the caller's, passed through */
 };
 
 /* One event on its way in, by itself or with a settlement (deliveries.h). The caller's memory, untouched between
@@ -61,11 +60,16 @@ struct commit {
 	uint64_t head; /* the newest durable sequence */
 };
 
-struct store_options {
-	const char *path;
+/* What can change while it is open. */
+struct store_limits {
 	int64_t retention_age_ms; /* 0: for ever */
 	uint64_t retention_bytes; /* 0: no bound */
 	uint64_t max_queue_bytes; /* bodies that may wait for the writer */
+};
+
+struct store_options {
+	const char *path;
+	struct store_limits limits;
 	/* The writer thread calls it once for each batch, in order. It must not call the store. */
 	void (*on_commit)(void *context, struct commit *commit);
 	void *context;
@@ -81,6 +85,9 @@ int store_open(const struct store_options *options, struct store **ret_store, ch
 /* Finishes what waits in the queue, then stops the threads. NULL is fine. */
 void store_close(struct store *store);
 CLEANUP_DEFINE(struct store, store_close)
+
+/* Retention looks at once. Any thread. */
+void store_set_limits(struct store *store, const struct store_limits *limits);
 
 /* Takes the append over until on_commit reports it. 0; -ENOBUFS when the queue is full (nothing was taken);
  * -ESHUTDOWN when the store is closing. Any thread; never waits for the disk. The writer may rest until store_wake().

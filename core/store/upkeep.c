@@ -292,6 +292,13 @@ static int checkpoint(struct journal *journal)
 	return r;
 }
 
+void upkeep_set_limits(struct journal *journal, const struct store_limits *limits)
+{
+	journal->upkeep.retention_age_ms = limits->retention_age_ms;
+	journal->upkeep.retention_bytes = limits->retention_bytes;
+	journal->upkeep.next_retention_ns = 0;
+}
+
 /* --- steps -------------------------------------------------------------------------------------------------------- */
 
 static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)

@@ -12,6 +12,8 @@
 /* How long the writer may rest if nothing comes. */
 #define UPKEEP_FOREVER UINT64_MAX
 
+/* What retention keeps from now on; it looks with the next step. */
+void upkeep_set_limits(struct journal *journal, const struct store_limits *limits);
 /* Does what is due, a step at most. Returns in how many nanoseconds it wants to be called again (0: at once). */
 uint64_t upkeep_step(struct journal *journal);
 

@@ -14,16 +14,16 @@ import xml.etree.ElementTree
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from clients import PATIENCE, RawConnection, Subscriber
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
 
 
-def make_certificate(folder, *, name="cert", days=1):
+def make_certificate(folder, *, name="cert", days=1, kind="ec"):
     """A self-signed one for loopback, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
     now = datetime.datetime.utcnow()
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]

@@ -112,7 +112,7 @@ struct refusal {
 	const char *text, *expected;
 };
 
-static void expect_refusals(const struct refusal *refusals, size_t n)
+__attribute__((unused)) static void expect_refusals(const struct refusal *refusals, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		expect_loaded(refusals[i].text, 0600, CONFIG_E_INVALID, refusals[i].expected, NULL);

@@ -93,7 +93,7 @@ static inline void bench_init(struct bench *bench)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(bench->folder));
 	name_files(bench, "journal.db");
 	bench->options = (struct store_options){
-		.path = bench->path, .max_queue_bytes = QUEUE_BYTES, .on_commit = bench_on_commit, .context = bench
+		.path = bench->path, .limits.max_queue_bytes = QUEUE_BYTES, .on_commit = bench_on_commit, .context = bench
 	};
 	(void)pthread_mutex_init(&bench->lock, NULL);
 	(void)pthread_cond_init(&bench->wake, NULL);

@@ -72,7 +72,9 @@ static void expect(int result, const char *warning, const char *message)
 {
 	CLEANUP(free) char *said_warning = NULL;
 	CLEANUP(free) char *said_message = NULL;
-	CU_ASSERT_EQUAL(certificate_check(chain_path, key_path, NOW_MS, &said_warning, &said_message), result);
+	CLEANUP(certificate_unref) struct certificate *certificate = NULL;
+	CU_ASSERT_EQUAL(certificate_load(chain_path, key_path, NOW_MS, &certificate, &said_warning, &said_message), result);
+	CU_ASSERT_EQUAL(certificate != NULL, result == 0);
 	CU_ASSERT_EQUAL(said_warning != NULL, warning != NULL);
 	CU_ASSERT_EQUAL(said_message != NULL, message != NULL);
 	if (said_warning && warning)

@@ -565,7 +565,7 @@ static void test_what_is_owed_is_not_purged(void)
 	CU_ASSERT_EQUAL(append_owing_at(&bench, old_ms, to_a, 1).sequence, 301);
 	CU_ASSERT_TRUE(append_many(&bench, 302, 300, old_ms));
 	close_store(&bench);
-	bench.options.retention_age_ms = 10 * MS_PER_S;
+	bench.options.limits.retention_age_ms = 10 * MS_PER_S;
 	open_store(&bench);
 	CU_ASSERT_TRUE(WAIT_UNTIL(has_events(&bench, 1)));
 	CU_ASSERT_TRUE(WAIT_UNTIL(status_of(&bench).oldest == 602)); /* for subscribers it is gone */
@@ -592,7 +592,7 @@ static void test_dead_ones_are_purged(void)
 	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &hands), 1);
 	CU_ASSERT_EQUAL(settle(&bench, &hands.claimed[0], DELIVERY_DEAD, 0), 0);
 	close_store(&bench);
-	bench.options.retention_age_ms = 10 * MS_PER_S;
+	bench.options.limits.retention_age_ms = 10 * MS_PER_S;
 	open_store(&bench);
 	CU_ASSERT_TRUE(WAIT_UNTIL(has_events(&bench, 0)));
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM deliveries"), 0);
@@ -607,7 +607,7 @@ static void test_a_size_that_cannot_be_kept_is_told(void)
 		CU_ASSERT_EQUAL(append_owing(&bench, to_a_and_b, 3).status, COMMIT_STORED);
 	CU_ASSERT_FALSE(status_of(&bench).is_held);
 	close_store(&bench);
-	bench.options.retention_bytes = 65536;
+	bench.options.limits.retention_bytes = 65536;
 	open_store(&bench);
 	CU_ASSERT_TRUE(WAIT_UNTIL(status_of(&bench).is_held));
 	CU_ASSERT_TRUE(has_events(&bench, N));
@@ -723,7 +723,7 @@ static void test_a_row_that_was_made_done_is_owed(void)
 	CU_ASSERT_EQUAL(append_owing_at(&bench, clock_wall_ms() - HOUR_MS, to_a, 1).status, COMMIT_STORED);
 	close_store(&bench);
 	CU_ASSERT_EQUAL(meddle(bench.path, "UPDATE deliveries SET state = 2"), SQLITE_OK);
-	bench.options.retention_age_ms = 10 * MS_PER_S;
+	bench.options.limits.retention_age_ms = 10 * MS_PER_S;
 	open_store(&bench);
 	CU_ASSERT_TRUE(WAIT_UNTIL(status_of(&bench).n_damaged_deliveries == 1));
 	CU_ASSERT_TRUE(has_events(&bench, 1));

@@ -215,7 +215,7 @@ static void test_bounds_the_queue(void)
 	struct entry first, entries[3];
 	CLEANUP(event_unref) struct event *event = make_event("a", "failing", "42", 1);
 	bench_init(&bench);
-	bench.options.max_queue_bytes = 2 * (event->body.n + 512);
+	bench.options.limits.max_queue_bytes = 2 * (event->body.n + 512);
 	open_store(&bench);
 	entry_init(&first, event, 0);
 	for (size_t i = 0; i < 3; i++)
@@ -227,7 +227,7 @@ static void test_bounds_the_queue(void)
 	CU_ASSERT_EQUAL(append_now(&bench, &entries[0].append), 0);
 	CU_ASSERT_EQUAL(append_now(&bench, &entries[1].append), 0);
 	CU_ASSERT_EQUAL(append_now(&bench, &entries[2].append), -ENOBUFS);
-	CU_ASSERT_EQUAL(status_of(&bench).queue_bytes, bench.options.max_queue_bytes);
+	CU_ASSERT_EQUAL(status_of(&bench).queue_bytes, bench.options.limits.max_queue_bytes);
 	let_go(&bench);
 	wait_for(&bench, entries, 2);
 	CU_ASSERT_EQUAL(append_all(&bench, &entries[2], 1), 0);

@@ -347,7 +347,7 @@ static bool is_retained(struct bench *bench, const struct life *life)
 
 static void live(struct bench *bench, const struct life *life)
 {
-	bench->options.retention_age_ms = life->retention_age_ms;
+	bench->options.limits.retention_age_ms = life->retention_age_ms;
 	(void)snprintf(ours, sizeof ours, "%s", bench->path);
 	if (try_open(bench) < 0)
 		return;
@@ -413,7 +413,7 @@ static bool check(struct bench *bench, const struct life *life)
 	CLEANUP(answer_finish) struct answer answer;
 	size_t n = 0;
 	bool is = true;
-	bench->options.retention_age_ms = 0;
+	bench->options.limits.retention_age_ms = 0;
 	open_store(bench);
 	ask(bench, (struct store_read){ 0 }, &answer);
 	for (size_t i = 0; i < MAX_EVENTS; i++) {

@@ -294,7 +294,7 @@ static void test_retention_by_age(void)
 	CU_ASSERT_TRUE(append_many(&bench, 1, 600, clock_wall_ms() - 3600 * MS_PER_S));
 	CU_ASSERT_TRUE(append_many(&bench, 601, 5, clock_wall_ms()));
 	close_store(&bench);
-	bench.options.retention_age_ms = 60 * MS_PER_S;
+	bench.options.limits.retention_age_ms = 60 * MS_PER_S;
 	open_store(&bench);
 	CU_ASSERT_TRUE(WAIT_UNTIL(status_of(&bench).oldest == 601));
 	ask(&bench, (struct store_read){ .after = 3 }, &answer);
@@ -310,11 +310,11 @@ static void test_retention_by_size_and_positions_go_on(void)
 	open_store(&bench);
 	CU_ASSERT_TRUE(append_many(&bench, 1, 3000, clock_wall_ms()));
 	close_store(&bench);
-	bench.options.retention_bytes = 1; /* nothing may stay */
+	bench.options.limits.retention_bytes = 1; /* nothing may stay */
 	open_store(&bench);
 	CU_ASSERT_TRUE(WAIT_UNTIL(status_of(&bench).oldest == 3001));
 	CU_ASSERT_EQUAL(status_of(&bench).head, 3000);
-	bench.options.retention_bytes = 0;
+	bench.options.limits.retention_bytes = 0;
 	reopen_store(&bench);
 	CU_ASSERT_EQUAL(append_id(&bench, "next").sequence, 3001);
 }
