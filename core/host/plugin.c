@@ -4,6 +4,7 @@
 #include "host/elf.h"
 #include "host/options.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +24,16 @@ struct abi {
 static const struct {
 	uint32_t size, option_size;
 } least_sizes[] = {
-	{ offsetof(struct belfry_plugin, destroy) + sizeof(((struct belfry_plugin *)0)->destroy),
-	  offsetof(struct belfry_option, help) + sizeof(((struct belfry_option *)0)->help) },
+#define UP_TO(last_of_plugin, last_of_option)                                                                    \
+	{                                                                                                            \
+		offsetof(struct belfry_plugin, last_of_plugin) + sizeof(((struct belfry_plugin *)0)->last_of_plugin),    \
+			offsetof(struct belfry_option, last_of_option) + sizeof(((struct belfry_option *)0)->last_of_option) \
+	}
+	UP_TO(destroy, help),
+	UP_TO(destroy, help),
+#undef UP_TO
 };
+static_assert(ARRAY_LENGTH(least_sizes) == BELFRY_ABI_MINOR + 1, "a minor, a row");
 
 #define REFUSE(message, path, ...) \
 	(buffer_add_printf(message, "%s: ", path), buffer_add_printf(message, __VA_ARGS__), PLUGIN_E_REFUSED)

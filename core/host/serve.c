@@ -166,7 +166,10 @@ static int make_delivery(struct serving *serving, const struct packet *packet, s
 		.max_attempts = packet_number(packet, "max_attempts", 0),
 		.body = packet->payload.data,
 		.n_body = packet->payload.n,
+		.traceparent = packet_text(packet, "traceparent").data,
 	};
+	if (!ret_delivery->traceparent)
+		ret_delivery->traceparent = "";
 	return make_tags(&serving->host, packet_value(packet, "tags"), &ret_delivery->tags, &ret_delivery->n_tags);
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "config/routes.h"
 #include "wire/callback.h"
+#include "wire/trace.h"
 
 #include <errno.h>
 
@@ -16,7 +17,8 @@ struct callback {
 	struct buffer signature;  /* the header's list */
 	struct buffer query;
 	struct buffer odd_type; /* the Content-Type, if it is not the provider's */
-	bool has_signature;
+	char traceparent[TRACE_PARENT_BYTES];
+	bool has_signature, has_traceparent;
 	struct append append;
 	struct owed *owed;
 	enum callback_result result; /* UNDECIDED until it has been counted and logged */
@@ -180,6 +182,8 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 		buffer_add(&callback->signature, signature);
 	buffer_add(&callback->query, request->query);
 	note_type(callback, http_field(request, "content-type"));
+	callback->has_traceparent = http_field_count(request, "traceparent") == 1 &&
+								trace_read(http_field(request, "traceparent"), callback->traceparent);
 	exchange->max_body = exchange->source->config->max_body_bytes;
 	if (callback->signature.failed || callback->query.failed)
 		refuse_unavailable(exchange, CALLBACK_NO_MEMORY, ENOMEM, "out of memory");
@@ -235,6 +239,7 @@ static bool parse(struct exchange *exchange, struct span body, const struct tag_
 		.received_ms = clock_wall_ms(),
 		.tags = tags->tags,
 		.n_tags = tags->n,
+		.traceparent = span_of(callback->traceparent, callback->has_traceparent ? TRACE_PARENT_BYTES : 0),
 	};
 	int r = callback_to_event(&origin, body, &callback->append.event);
 	if (r < 0)

@@ -81,6 +81,9 @@ static const char *const steps[] = {
 	"  value BLOB NOT NULL,"
 	"  PRIMARY KEY (handler, key)"
 	") STRICT, WITHOUT ROWID;",
+	/* The trace context that a callback came with. Behind the body, where most rows have nothing: no row is rewritten.
+	 */
+	"ALTER TABLE events ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';",
 };
 #define CURRENT_VERSION ((int64_t)ARRAY_LENGTH(steps))
 

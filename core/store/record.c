@@ -15,6 +15,7 @@ enum column {
 	COLUMN_BODY_DIGEST,
 	COLUMN_RECORD_DIGEST,
 	COLUMN_BODY,
+	COLUMN_TRACEPARENT,
 };
 #define PARAMETER(column) ((int)(column) + 2)
 
@@ -89,6 +90,8 @@ static int digest_record(struct buffer *scratch, const struct event_record *reco
 	add_number(scratch, (uint64_t)record->received_ms);
 	for (size_t i = 0; i < ARRAY_LENGTH(columns); i++)
 		add_column(scratch, columns[i]);
+	if (record->traceparent.n) /* not for the others, which may be older than it */
+		add_column(scratch, record->traceparent);
 	return finish_digest(scratch, ret_digest, RECORD_DIGEST_BYTES);
 }
 
@@ -100,7 +103,7 @@ static int bind_columns(sqlite3_stmt *statement, const struct event_record *reco
 	} texts[] = {
 		{ COLUMN_SOURCE, record->source },       { COLUMN_EVENT_ID, record->event_id },
 		{ COLUMN_TAGS, record->tags },           { COLUMN_INTERACTIONS, record->interactions },
-		{ COLUMN_MALFORMED, record->malformed },
+		{ COLUMN_MALFORMED, record->malformed }, { COLUMN_TRACEPARENT, record->traceparent },
 	};
 	int r = sqlite_bind_number(statement, PARAMETER(COLUMN_KIND), (int64_t)record->kind);
 	if (r == 0)
@@ -119,6 +122,7 @@ int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const str
 		.event_id = event->event_id,
 		.body = event->body,
 		.malformed = event->malformed,
+		.traceparent = event->traceparent,
 		.interactions = buffer_span(&texts->interactions),
 		.tags = buffer_span(&texts->tags),
 	};
@@ -151,6 +155,7 @@ static int restore(sqlite3_stmt *statement, struct buffer *scratch, uint64_t seq
 		.event_id = sqlite_column(statement, COLUMN_EVENT_ID),
 		.body = sqlite_column(statement, COLUMN_BODY),
 		.malformed = sqlite_column(statement, COLUMN_MALFORMED),
+		.traceparent = sqlite_column(statement, COLUMN_TRACEPARENT),
 		.interactions = sqlite_column(statement, COLUMN_INTERACTIONS),
 		.tags = sqlite_column(statement, COLUMN_TAGS),
 	};

@@ -29,14 +29,14 @@ int record_key(struct buffer *scratch, struct span source, struct span event_id,
 
 #define RECORD_INSERT                                                                                                 \
 	"INSERT INTO events (sequence, kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, " \
-	"record_digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	"record_digest, body, traceparent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 /* 0 or -errno. */
 int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const struct event *event,
 				  uint64_t sequence) MUST_USE;
 
-#define RECORD_SELECT                                                                                              \
-	"SELECT kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, record_digest, body " \
-	"FROM events WHERE sequence = ?"
+#define RECORD_SELECT                                                                                               \
+	"SELECT kind, received_ms, source, event_id, tags, interactions, malformed, body_digest, record_digest, body, " \
+	"traceparent FROM events WHERE sequence = ?"
 /* 0; -ENOENT if there is none; -EBADMSG if it is damaged; else -errno. */
 int record_select(sqlite3_stmt *statement, struct buffer *scratch, uint64_t sequence,
 				  struct event **ret_event) MUST_USE;

@@ -154,6 +154,7 @@ static int make_event(const struct callback_origin *origin, struct span body, co
 		.n_interactions = n ? n : 1,
 		.tags = origin->tags,
 		.n_tags = origin->n_tags,
+		.traceparent = origin->traceparent,
 	};
 	return event_create(&model, ret_event);
 }
@@ -184,6 +185,7 @@ static int make_malformed(const struct callback_origin *origin, struct span body
 		.malformed = span_text(reason),
 		.tags = origin->tags,
 		.n_tags = origin->n_tags,
+		.traceparent = origin->traceparent,
 	};
 	return event_create(&model, ret_event);
 }

@@ -23,6 +23,7 @@ struct callback_origin {
 	int64_t received_ms;
 	const struct tag *tags;
 	size_t n_tags;
+	struct span traceparent; /* empty: none */
 };
 
 /* An event of kind EVENT_CALLBACK or EVENT_MALFORMED. 0 or -ENOMEM. Any thread. */

@@ -23,7 +23,7 @@ static struct span pack(struct packer *packer, struct span s)
 
 static size_t text_bytes(const struct event *model)
 {
-	size_t n = model->source.n + model->event_id.n + model->body.n + model->malformed.n;
+	size_t n = model->source.n + model->event_id.n + model->body.n + model->malformed.n + model->traceparent.n;
 	for (size_t i = 0; i < model->n_interactions; i++)
 		n += model->interactions[i].type.n + model->interactions[i].subtype.n;
 	for (size_t i = 0; i < model->n_tags; i++)
@@ -69,6 +69,7 @@ int event_create(const struct event *model, struct event **ret_event)
 		.event_id = pack(&packer, model->event_id),
 		.body = pack(&packer, model->body),
 		.malformed = pack(&packer, model->malformed),
+		.traceparent = pack(&packer, model->traceparent),
 		.interactions = interactions,
 		.n_interactions = model->n_interactions,
 		.tags = tags,
@@ -145,6 +146,8 @@ void event_add_message(struct buffer *json, const struct event *event, const str
 	event_add_interactions(json, event);
 	buffer_add(json, SPAN(",\"tags\":"));
 	event_add_tags(json, event);
+	if (event->traceparent.n)
+		buffer_add_json_member(json, "traceparent", event->traceparent);
 	buffer_add(json, SPAN(",\"callback\":"));
 	buffer_add(json, event->body);
 	buffer_add_char(json, '}');
@@ -194,6 +197,7 @@ static int restore(const struct event_record *record, json_t *interactions_json,
 		.event_id = record->event_id,
 		.body = record->body,
 		.malformed = record->malformed,
+		.traceparent = record->traceparent,
 		.interactions = interactions,
 		.n_interactions = n_interactions,
 		.tags = tags,

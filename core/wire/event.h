@@ -35,12 +35,13 @@ struct tag {
 
 struct event {
 	enum event_kind kind;
-	int64_t received_ms;   /* wall clock, when the last byte of the body was in */
-	uint64_t received_ns;  /* the same moment, monotonic, set before it is shared; 0 for one read from the journal */
-	struct span source;    /* the source's name in the configuration */
-	struct span event_id;  /* the provider's; empty if there is none */
-	struct span body;      /* byte for byte what was signed */
-	struct span malformed; /* the reason; empty unless kind is EVENT_MALFORMED */
+	int64_t received_ms;     /* wall clock, when the last byte of the body was in */
+	uint64_t received_ns;    /* the same moment, monotonic, set before it is shared; 0 for one read from the journal */
+	struct span source;      /* the source's name in the configuration */
+	struct span event_id;    /* the provider's; empty if there is none */
+	struct span body;        /* byte for byte what was signed */
+	struct span malformed;   /* the reason; empty unless kind is EVENT_MALFORMED */
+	struct span traceparent; /* what the callback came with (wire/trace.h); empty if with none */
 	uint8_t body_digest[DIGEST_BYTES];
 	const struct interaction *interactions; /* at least one, unless malformed */
 	size_t n_interactions;
@@ -65,7 +66,7 @@ void event_add_tags(struct buffer *json, const struct event *event);
 struct event_record {
 	enum event_kind kind;
 	int64_t received_ms;
-	struct span source, event_id, body, malformed;
+	struct span source, event_id, body, malformed, traceparent;
 	struct span interactions, tags; /* JSON */
 };
 /* 0, -ENOMEM, or -EBADMSG if the JSON is not what the functions above write. */
@@ -73,7 +74,7 @@ int event_restore(const struct event_record *record, struct event **ret_event) M
 
 /* The message that a subscriber gets, without framing:
  * {"type":"event","position":…,"received_at":…,"source":…,"interactions":…,"tags":…,"callback":BODY}, or that of an
- * outcome. */
+ * outcome. Where there is a traceparent, it stands before the callback. */
 void event_add_message(struct buffer *json, const struct event *event, const struct position *position);
 
 #endif

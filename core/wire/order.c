@@ -39,6 +39,8 @@ void order_add_delivery(struct buffer *head, const struct order_delivery *delive
 	add_number(head, "index", delivery->index);
 	buffer_add_text(head, ",\"tags\":");
 	event_add_tags(head, event);
+	if (event->traceparent.n)
+		buffer_add_json_member(head, "traceparent", event->traceparent);
 	add_number(head, "received_ms", event->received_ms > 0 ? event->received_ms : 0);
 	add_number(head, "attempt", delivery->attempt);
 	add_number(head, "max_attempts", delivery->max_attempts);

@@ -56,7 +56,7 @@ static const struct form forms[] = {
 						 KEYS(KEY("key", TEXT), KEY("position", TEXT), KEY("source", TEXT), KEY("event_id", TEXT),
 							  KEY("interaction", TEXT), KEY("subtype", TEXT), KEY("index", NUMBER), KEY("tags", OBJECT),
 							  KEY("received_ms", NUMBER), KEY("attempt", NUMBER), KEY("max_attempts", NUMBER),
-							  KEY("deadline_ms", NUMBER)) },
+							  KEY("deadline_ms", NUMBER), OPTIONAL("traceparent", TEXT)) },
 	[PACKET_REPLY] = { .name = "reply",
 					   .from = PACKET_DAEMON,
 					   .has_payload = true,

@@ -56,7 +56,7 @@ extern "C" {
 #endif
 
 #define BELFRY_ABI_MAJOR 1
-#define BELFRY_ABI_MINOR 0
+#define BELFRY_ABI_MINOR 1
 
 /* --- options ------------------------------------------------------------------------------------------------------ */
 
@@ -198,6 +198,8 @@ struct belfry_delivery {
 	int64_t max_attempts; /* attempt == max_attempts: a BELFRY_RETRY of this one is the end */
 	const char *body;     /* the callback's bytes exactly as they came */
 	size_t n_body;
+	/* since 1.1 */
+	const char *traceparent; /* the trace context that the callback came with (W3C), to be sent along; "" if none */
 };
 
 /* What becomes of a delivery. Any other value counts as BELFRY_REJECT. */

@@ -177,6 +177,7 @@ static void add_headers(const struct forward *forward, const struct belfry_deliv
 	add_header(message, "belfry-position", delivery->position);
 	add_header(message, "belfry-source", delivery->source);
 	add_header(message, "belfry-tags", tags);
+	add_header(message, "traceparent", delivery->traceparent);
 	for (size_t i = 0; i < forward->conf->headers.n; i++)
 		add_header(message, forward->conf->headers.pairs[i].name, forward->conf->headers.pairs[i].value.text);
 }

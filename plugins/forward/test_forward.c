@@ -48,6 +48,7 @@ static void test_vector(void)
 	CU_ASSERT(fake_has_header(&fake, 0, "belfry-position: k3x9-42"));
 	CU_ASSERT(fake_has_header(&fake, 0, "belfry-source: cronofy"));
 	CU_ASSERT_PTR_NULL(strstr(fake.requests[0].headers, "belfry-tags"));
+	CU_ASSERT_PTR_NULL(strstr(fake.requests[0].headers, "traceparent"));
 	fake_end(&fake);
 }
 
@@ -112,11 +113,13 @@ static void test_tags_and_headers(void)
 	struct fake fake;
 	fake_begin(&fake, FAKE_OPTIONS("url", URL, "secrets", SECRET, "headers.Authorization", "Bearer abc"));
 	fake_add_tag(&fake, "user", "42");
+	fake.delivery.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 	fake_add_tag(&fake, "odd", "a b&c\r\nX: y/\xc3\xa9");
 	fake_answer(&fake, 200, "");
 	CU_ASSERT_EQUAL(fake_handle(&fake), BELFRY_DONE);
 	CU_ASSERT(fake_has_header(&fake, 0, "belfry-tags: user=42&odd=a%20b%26c%0D%0AX%3A%20y%2F%C3%A9"));
 	CU_ASSERT(fake_has_header(&fake, 0, "Authorization: Bearer abc"));
+	CU_ASSERT(fake_has_header(&fake, 0, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
 	fake_end(&fake);
 }
 

@@ -359,6 +359,7 @@ int fake_create(struct fake *fake, const char *const *options)
 		.max_attempts = 5,
 		.body = "{}",
 		.n_body = 2,
+		.traceparent = "",
 	};
 	fake->conf = calloc(1, belfry_plugin.conf_size);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fake->conf);

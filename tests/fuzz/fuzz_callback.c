@@ -209,7 +209,7 @@ static void check_message(const struct event *event)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct tag tag = { SPAN("user"), SPAN("4\"2") };
-	struct callback_origin origin = { SPAN("cronofy"), 0, &tag, 1 };
+	struct callback_origin origin = { SPAN("cronofy"), 0, &tag, 1, SPAN("") };
 	CLEANUP(event_unref) struct event *event = NULL;
 	FUZZ_ASSERT(callback_to_event(&origin, span_of(data, n), &event) == 0);
 	FUZZ_ASSERT(span_equal(event->body, span_of(data, n)));

@@ -180,18 +180,18 @@ def test_whose_it_is(tmp_path):
 # The ABI: read before anything of the plugin runs
 
 
-ABI = "and this Belfry has 1.0"
+ABI = "and this Belfry has 1.1"
 HEADER = "this Belfry's <belfry/plugin.h>"
 
 
 @pytest.mark.parametrize("options, sentence", [
-    (["-DMAJOR=2"], f"is built for ABI 2.0, {ABI}: build it against {HEADER}"),
+    (["-DMAJOR=2"], f"is built for ABI 2.1, {ABI}: build it against {HEADER}"),
     (["-DMAJOR=0", "-DMINOR=9"], f"is built for ABI 0.9, {ABI}: build it against {HEADER}"),
-    (["-DMINOR=1"], f"is built for ABI 1.1, {ABI}: it needs a newer Belfry, or to be built against this one's "
+    (["-DMINOR=2"], f"is built for ABI 1.2, {ABI}: it needs a newer Belfry, or to be built against this one's "
                     "<belfry/plugin.h>"),
-    (["-DSIZE=80"], "says that its structs have 80 and 88 bytes, which is less than the 88 and 88 of ABI 1.0: let "
+    (["-DSIZE=80"], "says that its structs have 80 and 88 bytes, which is less than the 88 and 88 of ABI 1.1: let "
                     "BELFRY_PLUGIN(...) fill in the first fields"),
-    (["-DOPTION_SIZE=8"], "says that its structs have 88 and 8 bytes, which is less than the 88 and 88 of ABI 1.0: let "
+    (["-DOPTION_SIZE=8"], "says that its structs have 88 and 8 bytes, which is less than the 88 and 88 of ABI 1.1: let "
                           "BELFRY_PLUGIN(...) fill in the first fields"),
     (["-DSIZE=1000"], "says that its struct belfry_plugin has 1000 bytes, but it has 88"),
 ])  # fmt: skip
@@ -251,6 +251,12 @@ def test_a_plugin_of_the_first_abi_runs(old):
     ]
     assert re.fullmatch(r"log info: delivery: conferencing_assigned \S+ test \S+ 1 tags, attempt 1 of 12", said.out[6])
     assert re.fullmatch(r"retry, not before 1500 ms from now: \S.*", said.out[9])
+
+
+def test_what_came_with_a_minor_is_there(folder):
+    """A plugin that was built against the header as it was then."""
+    plugin = build(folder, "abi/1.1/plugin.c", name="minor", include=SOURCES / "abi" / "1.1")
+    assert run(plugin, "conferencing_assigned").out[-1] == "done: trace: none"
 
 
 # What it says about itself

@@ -15,7 +15,7 @@
 static struct event *event_of(struct span body)
 {
 	static const struct tag tags[] = { { { "user", 4 }, { "42", 2 } }, { { "calendar_id", 11 }, { "cal_1", 5 } } };
-	struct callback_origin origin = { SPAN("cronofy"), RECEIVED_MS, tags, ARRAY_LENGTH(tags) };
+	struct callback_origin origin = { SPAN("cronofy"), RECEIVED_MS, tags, ARRAY_LENGTH(tags), SPAN("") };
 	struct event *event = NULL;
 	uint8_t digest[DIGEST_BYTES];
 	CU_ASSERT_EQUAL_FATAL(callback_to_event(&origin, body, &event), 0);

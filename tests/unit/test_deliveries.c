@@ -538,13 +538,30 @@ static void test_migrates_version_1(void)
 	CU_ASSERT_TRUE_FATAL(load_sql(bench.path, "journal-1.sql"));
 	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 1);
 	open_store(&bench);
-	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 2);
+	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 3);
 	ask(&bench, (struct store_read){ 0 }, &answer);
 	CU_ASSERT_EQUAL(answer.n_damaged, 0);
 	CU_ASSERT_EQUAL(answer.n, 3);
 	CU_ASSERT_TRUE(has_id(&answer, 1, "evt_\xc3\xbc\"x"));
 	CU_ASSERT_EQUAL(append_owing(&bench, to_a, 1).sequence, 23);
 	CU_ASSERT_EQUAL(take(&bench, "a"), 1);
+}
+
+static void test_migrates_version_2(void)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	CLEANUP(answer_finish) struct answer answer;
+	bench_init(&bench);
+	CU_ASSERT_TRUE_FATAL(load_sql(bench.path, "journal-2.sql"));
+	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 2);
+	open_store(&bench);
+	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 3);
+	ask(&bench, (struct store_read){ 0 }, &answer);
+	CU_ASSERT_EQUAL(answer.n_damaged, 0);
+	CU_ASSERT_EQUAL(answer.n, 3);
+	CU_ASSERT_TRUE(has_id(&answer, 2, "evt_retry"));
+	CU_ASSERT_EQUAL(answer.events[2]->traceparent.n, 0);
+	CU_ASSERT_EQUAL(take(&bench, "it"), 1);
 }
 
 /* --- retention ---------------------------------------------------------------------------------------------------- */
@@ -866,7 +883,7 @@ UNIT_MAIN({ "is owed with its event", test_is_owed_with_its_event },
 		  { "settles many in one transaction", test_settles_many_in_one_transaction },
 		  { "what was claimed is due again", test_what_was_claimed_is_due_again },
 		  { "what ends the gateway becomes dead", test_what_ends_the_gateway_becomes_dead },
-		  { "migrates version 1", test_migrates_version_1 },
+		  { "migrates version 1", test_migrates_version_1 }, { "migrates version 2", test_migrates_version_2 },
 		  { "what is owed is not purged", test_what_is_owed_is_not_purged },
 		  { "dead ones are purged", test_dead_ones_are_purged },
 		  { "a size that cannot be kept is told", test_a_size_that_cannot_be_kept_is_told },

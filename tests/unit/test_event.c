@@ -21,7 +21,7 @@ static struct event *create(const struct event *model)
 static struct event *event_of(const char *body)
 {
 	static const struct tag tags[] = { { { "user", 4 }, { "4\"2", 3 } }, { { "a", 1 }, { "", 0 } } };
-	struct callback_origin origin = { SPAN("cronofy"), RECEIVED_MS, tags, ARRAY_LENGTH(tags) };
+	struct callback_origin origin = { SPAN("cronofy"), RECEIVED_MS, tags, ARRAY_LENGTH(tags), SPAN("") };
 	struct event *event = NULL;
 	CU_ASSERT_EQUAL_FATAL(callback_to_event(&origin, span_text(body), &event), 0);
 	return event;
@@ -126,6 +126,7 @@ static struct event_record record_of(const struct event *event, struct buffer *i
 		.event_id = event->event_id,
 		.body = event->body,
 		.malformed = event->malformed,
+		.traceparent = event->traceparent,
 		.interactions = buffer_span(interactions),
 		.tags = buffer_span(tags),
 	};
@@ -135,8 +136,9 @@ static bool are_equal(const struct event *a, const struct event *b)
 {
 	bool is_right = a->kind == b->kind && a->received_ms == b->received_ms && span_equal(a->source, b->source) &&
 					span_equal(a->event_id, b->event_id) && span_equal(a->body, b->body) &&
-					span_equal(a->malformed, b->malformed) && a->n_interactions == b->n_interactions &&
-					a->n_tags == b->n_tags && digest_equal(a->body_digest, b->body_digest, DIGEST_BYTES);
+					span_equal(a->malformed, b->malformed) && span_equal(a->traceparent, b->traceparent) &&
+					a->n_interactions == b->n_interactions && a->n_tags == b->n_tags &&
+					digest_equal(a->body_digest, b->body_digest, DIGEST_BYTES);
 	for (size_t i = 0; is_right && i < a->n_interactions; i++)
 		is_right = span_equal(a->interactions[i].type, b->interactions[i].type) &&
 				   span_equal(a->interactions[i].subtype, b->interactions[i].subtype);
@@ -245,6 +247,19 @@ static void test_writes_the_message(void)
 	CU_ASSERT_TRUE(is_text(&message, text));
 }
 
+static void test_writes_a_trace_context_before_the_callback(void)
+{
+	CLEANUP(event_unref) struct event *event = NULL;
+	CLEANUP(buffer_finish) struct buffer message = BUFFER_INIT;
+	struct callback_origin origin = { .source = SPAN("cronofy"), .traceparent = SPAN("00-4bf9-00f0-01") };
+	CU_ASSERT_EQUAL_FATAL(callback_to_event(&origin, SPAN("{}"), &event), 0);
+	event_add_message(&message, event, &position);
+	CU_ASSERT_TRUE(is_text(&message, "{\"type\":\"event\",\"position\":\"k3x9-42\",\"received_at\":"
+									 "\"1970-01-01T00:00:00.000Z\",\"source\":\"cronofy\",\"interactions\":["
+									 "{\"type\":\"unknown\"}],\"tags\":{},\"traceparent\":\"00-4bf9-00f0-01\","
+									 "\"callback\":{}}"));
+}
+
 /* "callback" is last: its bytes can be found without parsing, and compared. */
 static void check_callback(const struct event *event, struct span message)
 {
@@ -290,5 +305,6 @@ UNIT_MAIN({ "keeps copies", test_keeps_copies }, { "keeps nothing at all", test_
 		  { "counts references", test_counts_references }, { "restores what it wrote", test_restores_what_it_wrote },
 		  { "refuses records that it did not write", test_refuses_records_that_it_did_not_write },
 		  { "writes the message", test_writes_the_message },
+		  { "writes a trace context before the callback", test_writes_a_trace_context_before_the_callback },
 		  { "writes JSON with the callback as it came", test_writes_json_with_the_callback_in_it },
 		  { "writes behind what is there", test_writes_behind_what_is_there })

@@ -87,7 +87,7 @@ static int make_event(const void *input)
 {
 	const struct expected_event *expected = input;
 	static const struct tag tags[] = { { { "user", 4 }, { "42", 2 } }, { { "a", 1 }, { "b", 1 } } };
-	struct callback_origin origin = { SPAN("cronofy"), 1, tags, ARRAY_LENGTH(tags) };
+	struct callback_origin origin = { SPAN("cronofy"), 1, tags, ARRAY_LENGTH(tags), SPAN("") };
 	CLEANUP(event_unref) struct event *event = NULL;
 	int r = callback_to_event(&origin, span_text(expected->body), &event);
 	CU_ASSERT_EQUAL(r == 0, event != NULL);
