@@ -152,7 +152,7 @@ def documented():
     heredoc = re.compile(r"<<-?'?(?:END|EOF)'?\n(\s*(?:sources|listen):\n.*?)\n\s*(?:END|EOF)\n", re.DOTALL)
     for path in (ROOT / "README.md", ROOT / "packaging" / "quickstart.sh"):
         shown_there = heredoc.search(path.read_text(encoding="utf-8"))[1].replace("\t", "")
-        texts[path.name] = shown_there.replace("$PUBLIC_URL", "http://a").replace("$cronofy", "http://b").replace("$", "/")
+        texts[path.name] = re.sub(r"\$\w+", "http://a", re.sub(r"\$\w+(?=/)", "/a", shown_there))
     return texts
 
 
