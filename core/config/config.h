@@ -98,7 +98,8 @@ struct config_limits {
 	uint64_t ring_bytes;                  /* recent frames kept in memory */
 	uint64_t queue_bytes;                 /* callbacks that wait for the journal: 503 beyond */
 	int64_t header_timeout_ms, body_timeout_ms, write_timeout_ms, idle_timeout_ms;
-	int64_t answer_timeout_ms;       /* a callback that is not durable by then is answered 503 */
+	int64_t answer_timeout_ms; /* a callback that is not durable by then is answered 503 */
+	int64_t drain_grace_ms, drain_timeout_ms;
 	int64_t handler_idle_timeout_ms; /* a handler's process that had nothing to do for so long is stopped */
 };
 

@@ -367,6 +367,12 @@ static const struct option limit_options[] = {
 	   .help = "between two requests on one connection"),
 	TO("answer_timeout", duration, config_limits, answer_timeout_ms, .fallback = "4s", RANGE(100, 4500),
 	   .help = "a callback that is not in the journal by then is answered 503; the provider waits 5s"),
+	TO("drain_grace", duration, config_limits, drain_grace_ms, .fallback = "0", .word = "0", RANGE(100, 5 * MINUTES),
+	   .example = "10s",
+	   .help = "a gateway that stops says so at /readyz, and goes on for so long, so that a load balancer sends nobody "
+			   "more"),
+	TO("drain_timeout", duration, config_limits, drain_timeout_ms, .fallback = "10s", RANGE(1 * SECONDS, 10 * MINUTES),
+	   .help = "then it has so long to finish: callbacks under way, subscribers, handlers"),
 	TO("handler_idle_timeout", duration, config_limits, handler_idle_timeout_ms, .fallback = "60s",
 	   RANGE(1 * SECONDS, 24 * HOURS), .help = "a handler's process that has nothing to do for so long is stopped"),
 	END,

@@ -17,8 +17,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-/* How long a drain may take before what is left is cut off. */
-#define DRAIN_MS 10000
 /* How often a drain looks whether everybody is gone. */
 #define DRAIN_LOOK_MS 20
 /* Descriptors for the journal, the log, the loops and whatever libraries open; for administrators; and for those who
@@ -246,24 +244,42 @@ static void on_drain_look(uv_timer_t *timer)
 	struct gateway *gateway = &server->gateway;
 	bool is_done =
 		limits_count(gateway->limits) == 0 && (!gateway->supervisor || supervisor_is_idle(gateway->supervisor));
-	if (is_done || clock_monotonic_ns() >= server->drain_until_ns)
+	bool is_over = clock_monotonic_ns() >= server->drain_until_ns;
+	if (is_over && !is_done)
+		log_warning("the time to finish is over (limits.drain_timeout): what is left is cut off",
+					LOG_NUMBER("connections", limits_count(gateway->limits)));
+	if (is_done || is_over)
 		stop(server);
 }
 
-/* No new connections, then everybody is told to go; who reconnects finds the next process. */
-static void begin_drain(struct server *server)
+/* No new connections, then everybody is told to go; who reconnects finds the next process. Those who wait at the
+ * listeners are taken in before these close, and get an answer. */
+static void drain(uv_timer_t *timer)
 {
-	log_info("stopping", LOG_NUMBER("connections", limits_count(server->gateway.limits)));
-	notify("STOPPING=1");
-	atomic_store(&server->gateway.is_draining, true);
-	reload_stop(server->reload);
+	struct server *server = timer->data;
+	uint64_t timeout_ms = (uint64_t)server->generation->config->limits.drain_timeout_ms;
 	acceptor_destroy(STEAL(server->acceptor));
+	atomic_store(&server->gateway.is_draining, true);
 	for (size_t i = 0; i < server->gateway.n_reactors; i++)
 		reactor_drain(server->gateway.reactors[i]);
 	if (server->gateway.supervisor)
 		supervisor_drain(server->gateway.supervisor);
-	server->drain_until_ns = clock_monotonic_ns() + DRAIN_MS * (uint64_t)NS_PER_MS;
-	(void)uv_timer_start(&server->drain, on_drain_look, 0, DRAIN_LOOK_MS);
+	server->drain_until_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
+	(void)uv_timer_start(timer, on_drain_look, 0, DRAIN_LOOK_MS);
+}
+
+/* Readiness first: whoever looks at it sends nobody more. */
+static void begin_drain(struct server *server)
+{
+	uint64_t grace_ms = (uint64_t)server->generation->config->limits.drain_grace_ms;
+	log_info("stopping", LOG_NUMBER("connections", limits_count(server->gateway.limits)));
+	notify("STOPPING=1");
+	atomic_store(&server->gateway.is_stopping, true);
+	reload_stop(server->reload);
+	if (grace_ms)
+		(void)uv_timer_start(&server->drain, drain, grace_ms, 0);
+	else
+		drain(&server->drain);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -271,7 +287,7 @@ static void on_signal(uv_signal_t *signal, int number)
 	struct server *server = signal->data;
 	if (number == SIGHUP)
 		reload_on_signal(server->reload);
-	else if (server->drain_until_ns)
+	else if (atomic_load(&server->gateway.is_stopping))
 		stop(server); /* asked twice: at once */
 	else
 		begin_drain(server);
@@ -288,8 +304,10 @@ static void unblock_reload(void)
 
 static void watch_signals(struct server *server)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int numbers[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGUSR1, SIG_IGN);
+	(void)signal(SIGUSR2, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
 		(void)uv_signal_init(&server->loop, &server->signals[i]);
 		server->signals[i].data = server;

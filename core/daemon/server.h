@@ -19,7 +19,7 @@ struct server {
 	struct generation *generation; /* the one in force; a reference */
 	struct contents contents;      /* its certificates */
 	uv_loop_t loop;
-	uv_signal_t signals[3];
+	uv_signal_t signals[4];
 	uv_timer_t drain;
 	struct acceptor *acceptor;
 	struct key_fetcher *fetcher; /* NULL until there is a jwks_url */

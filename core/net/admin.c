@@ -71,7 +71,7 @@ static void finish_readyz(struct exchange *exchange, struct span body)
 	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
 	(void)body;
 	store_get_status(gateway->store, &status);
-	if (atomic_load(&gateway->is_draining))
+	if (atomic_load(&gateway->is_stopping))
 		buffer_add_text(&text, "the gateway is stopping");
 	else if (status.last_error)
 		buffer_add_printf(&text, "the journal cannot be written: %s", strerrordesc_np(-status.last_error));

@@ -12,6 +12,8 @@
 #include <utlist.h>
 
 #define LINGER_MS 2000
+/* When the gateway stops: for whoever has connected, and not said what for. */
+#define LAST_REQUEST_MS 1000
 /* An IPv6 address in brackets, with its port. */
 #define PEER_SIZE (INET6_ADDRSTRLEN + 8)
 /* Answers to a subscriber's messages that may wait for it to read them. */
@@ -710,4 +712,21 @@ void connection_adopt(struct reactor *reactor, const struct arrival *arrival)
 	reactor->counters.connections_accepted++;
 	set_pending(connection, true);
 	connection_set_deadline(connection, limits_of(connection)->header_timeout_ms);
+}
+
+/* A request may have come that nobody has read yet. */
+static bool has_unread_bytes(const struct connection *connection)
+{
+	char byte;
+	return recv(connection->link.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void connection_drain(struct connection *connection)
+{
+	if (connection->phase != CONNECTION_HEAD || connection->in.n || !connection_is_drained(connection))
+		return; /* its answer will be the last */
+	if (connection->is_pending || has_unread_bytes(connection))
+		connection_set_deadline(connection, LAST_REQUEST_MS);
+	else
+		link_close(&connection->link);
 }

@@ -145,6 +145,8 @@ static inline bool connection_is_drained(const struct connection *connection)
 }
 /* The exchange is over without an answer: the connection is a subscriber's now. */
 void connection_subscribe(struct connection *connection, struct subscriber *subscriber);
+/* The gateway stops: ends now if it is idle, else with the answer to what is under way. */
+void connection_drain(struct connection *connection);
 /* No more from us; lingers until the peer closes. */
 void connection_end(struct connection *connection);
 void connection_set_deadline(struct connection *connection, int64_t ms);

@@ -33,8 +33,9 @@ struct gateway {
 	size_t n_reactors;
 	int64_t started_ms;                /* wall clock */
 	_Atomic int64_t answer_timeout_ms; /* of the configuration, for those who have none at hand */
-	atomic_bool is_draining;
-	atomic_bool has_fetched_keys; /* from jwks_url, at least once */
+	atomic_bool is_stopping;           /* it is not ready any more */
+	atomic_bool is_draining;           /* each connection ends with its answer */
+	atomic_bool has_fetched_keys;      /* from jwks_url, at least once */
 
 	pthread_mutex_t keys_lock;
 	struct token_keys *keys; /* {keys_lock}: swapped when a key set was fetched again */

@@ -292,24 +292,32 @@ static struct note *insist_on_note(void)
 	return note;
 }
 
-/* Spreads the reconnects so that the next process meets about this many a second. */
+/* Those who reconnect come to the next process at about this rate, each at a moment of its own ... */
 #define RECONNECTS_PER_S 1000
+/* ... and a few of them within this time. */
+#define LEAST_SPREAD_MS 200
+
+static size_t count_subscribers(const struct reactor *reactor)
+{
+	size_t n = 0;
+	for (const struct connection *c = reactor->connections; c; c = c->next)
+		n += c->subscriber != NULL;
+	return n;
+}
 
 static void on_drain_note(struct reactor *reactor, struct note *note)
 {
-	size_t n = 0;
+	size_t n_all = count_subscribers(reactor) * reactor->gateway->n_reactors; /* they are shared out in turn */
+	uint64_t spread_ms = LEAST_SPREAD_MS + n_all * MS_PER_S / RECONNECTS_PER_S;
 	free(note);
 	for (struct connection *c = reactor->connections; c; c = c->next) {
-		uint32_t moment;
+		uint64_t moment;
 		if (digest_random(&moment, sizeof moment) < 0)
-			moment = (uint32_t)n * 7919; /* spread is all that matters */
-		n++;
+			moment = clock_monotonic_ns(); /* a spread is all that matters */
 		if (c->subscriber)
-			subscriber_disconnect(
-				c->subscriber, 1012, "restart",
-				moment % (200 + (int64_t)(n * reactor->gateway->n_reactors * MS_PER_S / RECONNECTS_PER_S)));
-		else if (c->phase == CONNECTION_HEAD && !c->in.n && !c->is_pending && connection_is_drained(c))
-			link_close(&c->link); /* whoever has only just connected is still answered */
+			subscriber_disconnect(c->subscriber, 1012, "restart", (int64_t)(moment % spread_ms));
+		else
+			connection_drain(c);
 	}
 }
 

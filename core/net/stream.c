@@ -78,9 +78,12 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 		session_free_url(message);
 		return;
 	}
+	const struct gateway *gateway = exchange->reactor->gateway;
 	send_head(exchange);
 	struct subscriber *subscriber = subscriber_create(exchange, SUBSCRIBER_STREAM, grant, message);
-	if (subscriber)
+	if (subscriber && atomic_load(&gateway->is_draining))
+		subscriber_disconnect(subscriber, 1012, "restart", 1000);
+	else if (subscriber)
 		session_welcome(subscriber);
 }
 

@@ -6,17 +6,16 @@ import contextlib
 import http.client
 import json
 import signal
-import socket
 import threading
 import time
 
 import pytest
 
 import threads
-from clients import PATIENCE, RawConnection
+from clients import PATIENCE
 from frames import raw_subscriber
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
-from handling import CLAIMED, DUE, handlers, rows, told, wait_until
+from handling import CLAIMED, DUE, Recorder, handlers, rows, told, wait_until
 from swarm import Member, Swarm, allow_descriptors, read_events, split_frames
 from test_71_listeners import needs_root
 
@@ -41,22 +40,14 @@ def test_readiness_goes_first():
 
 
 @needs_root
-def test_who_waits_at_the_door_is_answered(tmp_path):
+def test_who_waits_at_the_door_is_answered():
     """Connected, and not accepted yet when it closes: more than are accepted in one turn."""
-    path = tmp_path / "public.sock"
-    changes = {"listen": [{"address": "127.0.0.1:0"}, {"address": f"unix:{path}"}]}
-    with Gateway(changes) as gateway, contextlib.ExitStack() as stack:
+    with Gateway() as gateway, contextlib.ExitStack() as stack:
         with threads.stopped(gateway.process.pid, "belfryd"):
-            waiting = []
-            for _ in range(300):
-                waiting.append(stack.enter_context(RawConnection(socket.socket(socket.AF_UNIX))))
-                waiting[-1].socket.settimeout(PATIENCE)
-                waiting[-1].socket.connect(str(path))
-                waiting[-1].send(request())
+            waiting = [stack.enter_context(gateway.raw()).send(request()) for _ in range(300)]
             gateway.process.send_signal(signal.SIGTERM)
         for connection in waiting:
-            answer = connection.read_answer()
-            assert (answer.status, answer.headers["Connection"]) == (404, "close")
+            assert connection.read_answer().status == 404
         gateway.join()
 
 
@@ -120,12 +111,16 @@ def test_handlers_finish_or_give_back():
         assert rows(gateway, "SELECT count(*) FROM attempts") == [(2,)]
 
 
+def hanging(recorder, **limits):
+    """A gateway with a handler that does not come back."""
+    return Gateway({**handlers(deadline="1h", **recorder.options()), "limits": limits})
+
+
 def test_the_second_signal_is_obeyed_at_once():
     """Whoever does not let go is left: a handler that hangs, a subscriber that does not answer."""
-    changes = {**handlers(deadline="1h"), "limits": {"drain_timeout": "10m"}}
-    with Gateway(changes) as gateway, raw_subscriber(gateway):
+    with Recorder() as recorder, hanging(recorder, drain_timeout="10m") as gateway, raw_subscriber(gateway):
         gateway.deliver(told("hang"))
-        wait_until(lambda: rows(gateway, "SELECT 1 FROM deliveries WHERE state = ?", CLAIMED))
+        wait_until(lambda: recorder.heard)
         gateway.process.send_signal(signal.SIGTERM)
         gateway.wait_for_line(" info stopping ")
         gateway.process.send_signal(signal.SIGTERM)
@@ -134,10 +129,9 @@ def test_the_second_signal_is_obeyed_at_once():
 
 
 def test_what_does_not_end_in_time_is_cut_off():
-    changes = {**handlers(deadline="1h"), "limits": {"drain_timeout": "1s"}}
-    with Gateway(changes) as gateway:
+    with Recorder() as recorder, hanging(recorder, drain_timeout="1s") as gateway:
         gateway.deliver(told("hang"))
-        wait_until(lambda: rows(gateway, "SELECT 1 FROM deliveries WHERE state = ?", CLAIMED))
+        wait_until(lambda: recorder.heard)
         gateway.stop()
         assert "limits.drain_timeout" in gateway.log()
         assert rows(gateway, "SELECT state FROM deliveries") == [(DUE,)]

@@ -115,6 +115,8 @@ static void expect_default_limits(const struct config_limits *limits)
 	CU_ASSERT_EQUAL(limits->idle_timeout_ms, 60000);
 	CU_ASSERT_EQUAL(limits->answer_timeout_ms, 4000);
 	CU_ASSERT_EQUAL(limits->max_handler_processes, 64);
+	CU_ASSERT_EQUAL(limits->drain_grace_ms, 0);
+	CU_ASSERT_EQUAL(limits->drain_timeout_ms, 10000);
 	CU_ASSERT_EQUAL(limits->handler_idle_timeout_ms, 60000);
 }
 
@@ -822,7 +824,7 @@ static void test_refuses_overlays(void)
 		GOOD "reactors: 2\nlisten: [{address: \"127.0.0.1:1\"}]\nlimits: {pending: 4, typo: 1}", 0600, CONFIG_E_INVALID,
 		"belfry.yaml:5:22: unknown key \"typo\"; known here: connections, connections_per_address, pending, "
 		"handler_processes, ring, queue, header_timeout, body_timeout, write_timeout, idle_timeout, answer_timeout, "
-		"handler_idle_timeout\n"
+		"drain_grace, drain_timeout, handler_idle_timeout\n"
 		"conf.d/a.yaml:1:15: this key is in belfry.yaml:1:15 already; keep one of them\n"
 		"conf.d/a.yaml:2:1: this key is in belfry.yaml:3:1 already; keep one of them\n"
 		"conf.d/a.yaml:3:1: this key is in belfry.yaml:4:1 already; keep one of them\n"
