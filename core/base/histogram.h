@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long something took, counted in buckets from 0.1 ms to 5 s. Belongs to one thread. */
+/* How long something took, counted in buckets from 0.1 ms to 5 s. Belongs to one thread, but for its bounds. */
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
 
@@ -34,7 +34,12 @@ struct histogram {
 
 /* "0.0001", ..., "5", "+Inf" */
 const char *histogram_bound(unsigned bucket);
+/* Which bucket counts it. */
+unsigned histogram_bucket(uint64_t ns);
 void histogram_add(struct histogram *histogram, uint64_t ns);
 void histogram_merge(struct histogram *into, const struct histogram *from);
+/* What so many hundredths of the values do not exceed, in nanoseconds, as far as the buckets tell: within one, values
+ * are taken as evenly spread. The largest bound for what is beyond it; 0 without values. */
+uint64_t histogram_quantile(const struct histogram *histogram, unsigned hundredths);
 
 #endif

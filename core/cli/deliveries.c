@@ -8,37 +8,31 @@
 
 #define MAX_REASON_CHARACTERS 300
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
 /* Two lines: what it is, and how the last attempt ended. */
 static int print_delivery(const json_t *delivery)
 {
 	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
 	const json_t *last = json_object_get(delivery, "last");
-	const char *subtype = text_of(delivery, "subtype"), *due = text_of(delivery, "due_at");
-	buffer_add_printf(&line, "%s  %-7s  %s  ", text_of(delivery, "position"), text_of(delivery, "state"),
-					  text_of(delivery, "handler"));
-	printable_add_cut(&line, span_text(text_of(delivery, "interaction")), MAX_REASON_CHARACTERS);
+	const char *subtype = operator_text(delivery, "subtype"), *due = operator_text(delivery, "due_at");
+	buffer_add_printf(&line, "%s  %-7s  %s  ", operator_text(delivery, "position"), operator_text(delivery, "state"),
+					  operator_text(delivery, "handler"));
+	printable_add_cut(&line, span_text(operator_text(delivery, "interaction")), MAX_REASON_CHARACTERS);
 	buffer_add_text(&line, *subtype ? "/" : "");
 	printable_add_cut(&line, span_text(subtype), MAX_REASON_CHARACTERS);
-	buffer_add_printf(&line, "  attempts %lld", (long long)json_integer_value(json_object_get(delivery, "attempts")));
+	buffer_add_printf(&line, "  attempts %lld", operator_number(delivery, "attempts"));
 	if (*due)
 		buffer_add_printf(&line, "  due %s", due);
 	if (last) {
-		buffer_add_printf(&line, "\n    %s %s after %lld ms  ", text_of(last, "started_at"), text_of(last, "outcome"),
-						  (long long)json_integer_value(json_object_get(last, "duration_ms")));
-		printable_add_cut(&line, span_text(text_of(last, "reason")), MAX_REASON_CHARACTERS);
+		buffer_add_printf(&line, "\n    %s %s after %lld ms  ", operator_text(last, "started_at"),
+						  operator_text(last, "outcome"), operator_number(last, "duration_ms"));
+		printable_add_cut(&line, span_text(operator_text(last, "reason")), MAX_REASON_CHARACTERS);
 	}
 	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
 }
 
 static int print_all(const json_t *answer)
 {
-	const char *before = text_of(answer, "before");
+	const char *before = operator_text(answer, "before");
 	json_t *delivery;
 	size_t i;
 	json_array_foreach(json_object_get(answer, "deliveries"), i, delivery)
@@ -77,7 +71,7 @@ static const struct command_option options[] = {
 	{ "position", "POSITION", false, "Only those of this event." },
 	{ "before", "POSITION", false, "Only those of older events than this." },
 	{ "limit", "N", false, "Not more than N (100): up to 1000, and those of one event are shown together." },
-	{ "url", "URL", false, "Ask at this URL, not at the configuration's admin listener." },
+	OPERATOR_OPTIONS,
 	{ 0 },
 };
 
@@ -89,7 +83,7 @@ const struct command command_deliveries = {
 		"A delivery is one interaction of one event for one handler. It is due until the handler has done it; it is "
 		"dead when the handler rejected it, or was tried in vain as often and as long as its configuration says. "
 		"Shows the newest first, each with how its last attempt ended.\n\n"
-		"Asks the gateway at its admin listener.",
+		"Asks the gateway at its admin socket or address.",
 	.examples = "belfry deliveries --state dead\n"
 				"belfry deliveries --handler team-slack --state due\n"
 				"belfry deliveries --position k3x9t2ma-42",

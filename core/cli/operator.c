@@ -5,12 +5,14 @@
 #include "cli/http_client.h"
 #include "cli/output.h"
 #include "cli/printable.h"
+#include "cli/secrets.h"
 #include "cli/setup.h"
 
 #include <errno.h>
 
 #define ANSWER_TIMEOUT_NS (60ull * MS_PER_S * NS_PER_MS)
 #define MAX_SHOWN_CHARACTERS 200
+#define MAX_TOKEN_FILE_BYTES 4096
 
 void operator_add_option(struct buffer *query, const struct invocation *invocation, const char *name)
 {
@@ -19,6 +21,17 @@ void operator_add_option(struct buffer *query, const struct invocation *invocati
 		return;
 	buffer_add_printf(query, "&%s=", name);
 	buffer_add_percent_encoded(query, span_text(value));
+}
+
+const char *operator_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+long long operator_number(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
 }
 
 /* Why not, in the gateway's words. */
@@ -47,15 +60,52 @@ static int read_answer(const struct http_answer *answer, json_t **ret_answer)
 	return CLI_OK;
 }
 
-static int run(const struct target *target, const char *url, bool is_post, json_t **ret_answer)
+/* Empty if none is given, or needed. */
+static int find_token(const struct invocation *invocation, const struct config *config, struct buffer *ret_token)
 {
+	const char *file = invocation_value(invocation, "token-file"), *environment = getenv("BELFRY_ADMIN_TOKEN");
+	if (file)
+		return secret_file_read(file, MAX_TOKEN_FILE_BYTES, ret_token);
+	if (environment && *environment)
+		buffer_add_text(ret_token, environment);
+	for (size_t i = 0; config && !ret_token->n && !config->admin.has_socket && i < config->admin.n_tokens; i++) {
+		const struct config_admin_token *token = &config->admin.tokens[i];
+		if (token->role == CONFIG_ROLE_OPERATOR)
+			buffer_add(ret_token, span_of(token->token.data, token->token.n));
+	}
+	return ret_token->failed ? -ENOMEM : CLI_OK;
+}
+
+/* The header's line, or nothing. */
+static int make_authorization(const struct invocation *invocation, const struct config *config,
+							  struct buffer *ret_field)
+{
+	CLEANUP(secret_buffer_finish) struct buffer token = BUFFER_INIT;
+	int r = find_token(invocation, config, &token);
+	if (r != CLI_OK || !token.n)
+		return r;
+	if (secret_is_token(buffer_span(&token)))
+		return secret_add_authorization(ret_field, buffer_span(&token));
+	output_complain("what is given as a token is none: it has blanks, or other characters that a header cannot carry");
+	return CLI_E_USAGE;
+}
+
+static int run(const struct target *target, const char *url, const struct buffer *authorization, bool is_post,
+			   json_t **ret_answer)
+{
+	const char *fields[] = { authorization->data };
 	CLEANUP(http_client_destroy) struct http_client *client = NULL;
 	CLEANUP(http_answer_finish) struct http_answer answer = { 0 };
 	int r = http_client_create(target, &client);
 	if (r < 0)
 		return r;
 	const struct http_call call = {
-		.url = url, .is_post = is_post, .stop_fd = -1, .deadline_ns = clock_monotonic_ns() + ANSWER_TIMEOUT_NS
+		.url = url,
+		.fields = fields,
+		.n_fields = authorization->n ? 1 : 0,
+		.is_post = is_post,
+		.stop_fd = -1,
+		.deadline_ns = clock_monotonic_ns() + ANSWER_TIMEOUT_NS,
 	};
 	r = http_client_run(client, &call, &answer);
 	if (r == -ENOMEM)
@@ -71,10 +121,13 @@ int operator_ask(const struct invocation *invocation, const char *path, struct s
 {
 	CLEANUP(config_destroy) struct config *config = NULL;
 	CLEANUP(target_finish) struct target target = { 0 };
+	CLEANUP(secret_buffer_finish) struct buffer authorization = BUFFER_INIT;
 	CLEANUP(buffer_finish) struct buffer url = BUFFER_INIT;
 	int r = invocation_has(invocation, "url") ? CLI_OK : setup_config(invocation, &config);
 	if (r == CLI_OK)
 		r = target_find(invocation, config, TARGET_ADMIN, NULL, path, &target);
+	if (r == CLI_OK)
+		r = make_authorization(invocation, config, &authorization);
 	if (r != CLI_OK)
 		return r;
 	buffer_add_text(&url, target.url);
@@ -83,5 +136,5 @@ int operator_ask(const struct invocation *invocation, const char *path, struct s
 		buffer_add(&url, span_skip(query, 1));
 	}
 	buffer_add_char(&url, '\0');
-	return url.failed ? -ENOMEM : run(&target, url.data, is_post, ret_answer);
+	return url.failed ? -ENOMEM : run(&target, url.data, &authorization, is_post, ret_answer);
 }

@@ -5,12 +5,6 @@
 
 #include <errno.h>
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
 /* As belfry check prints them. */
 static void print_complaints(const json_t *answer)
 {
@@ -19,7 +13,7 @@ static void print_complaints(const json_t *answer)
 	json_array_foreach(json_object_get(answer, "complaints"), i, complaint)
 	{
 		bool is_warning = json_is_true(json_object_get(complaint, "is_warning"));
-		output_complain("%s%s", is_warning ? "warning: " : "", text_of(complaint, "text"));
+		output_complain("%s%s", is_warning ? "warning: " : "", operator_text(complaint, "text"));
 	}
 }
 
@@ -30,7 +24,7 @@ static int print_changes(const json_t *answer, bool is_rehearsal)
 	size_t i, n = json_array_size(changes);
 	buffer_add_printf(&text, "OK: %zu %s%s", n, n == 1 ? "change" : "changes", is_rehearsal ? " to come" : "");
 	json_array_foreach(changes, i, change)
-		buffer_add_printf(&text, "\n  %s: %s", text_of(change, "option"), text_of(change, "change"));
+		buffer_add_printf(&text, "\n  %s: %s", operator_text(change, "option"), operator_text(change, "change"));
 	return text.failed ? -ENOMEM : output_line(buffer_span(&text));
 }
 
@@ -54,7 +48,7 @@ static int run(const struct invocation *invocation)
 
 static const struct command_option options[] = {
 	{ "dry-run", NULL, false, "Say what would change, and change nothing." },
-	{ "url", "URL", false, "Ask at this URL, not at the configuration's admin listener." },
+	OPERATOR_OPTIONS,
 	{ 0 },
 };
 
@@ -68,7 +62,8 @@ const struct command command_reload = {
 		"78. Else everything is switched to the new configuration, and what has changed is printed. No connection is "
 		"dropped, and what is under way ends by the old one. Handlers that have changed are started again when they "
 		"have finished what they are at.\n\n"
-		"Asks the gateway at its admin listener. Without one, systemctl reload or kill -HUP do the same, and the log "
+		"Asks the gateway at its admin socket or address. Without one, systemctl reload or kill -HUP do the same, and "
+		"the log "
 		"says what became of it.",
 	.examples = "belfry reload\n"
 				"belfry reload --dry-run",

@@ -46,7 +46,7 @@ static int run(const struct invocation *invocation)
 static const struct command_option options[] = {
 	{ "dead", NULL, false, "All that are dead." },
 	{ "handler", "NAME", false, "Only those of this handler." },
-	{ "url", "URL", false, "Ask at this URL, not at the configuration's admin listener." },
+	OPERATOR_OPTIONS,
 	{ 0 },
 };
 
@@ -58,7 +58,7 @@ const struct command command_replay = {
 		"Deliveries that are dead, or those of one event whatever became of them, are owed again: with all their "
 		"attempts and all their time before them, as if the callback had just come. What is still owed is not "
 		"touched, and what was never owed is not either: handlers that were configured later get nothing of it.\n\n"
-		"Asks the gateway at its admin listener. The exit status is 1 if there was nothing to replay.",
+		"Asks the gateway at its admin socket or address. The exit status is 1 if there was nothing to replay.",
 	.examples = "belfry replay --dead\n"
 				"belfry replay --dead --handler team-slack\n"
 				"belfry replay k3x9t2ma-42",

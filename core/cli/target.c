@@ -80,13 +80,12 @@ static int describe_unix(const struct config_listener *listener, const char *pub
 	return CLI_OK;
 }
 
-/* The admin's is none of the configuration's list. */
+/* At the socket nobody is asked for a token. */
 static bool find_admin(const struct config *config, struct config_listener *ret_listener)
 {
-	if (!config->has_admin || !is_known(&config->admin))
-		return false;
-	*ret_listener = (struct config_listener){ .address = config->admin };
-	return true;
+	const struct config_admin *admin = &config->admin;
+	*ret_listener = admin->has_socket ? (struct config_listener){ .address = admin->socket } : admin->listener;
+	return admin->has_socket || (admin->has_listener && is_known(&admin->listener.address));
 }
 
 static int describe_listener(const struct config_listener *listener, const char *public_url, const char *path,
@@ -123,10 +122,8 @@ int target_find(const struct invocation *invocation, const struct config *config
 	if (config && !url && role == TARGET_ADMIN && find_admin(config, &admin))
 		listener = &admin;
 	int r;
-	if (role != TARGET_ADMIN) { /* which speaks no TLS */
-		target.ca_file = invocation_value(invocation, "cacert");
-		target.is_insecure = invocation_has(invocation, "insecure");
-	}
+	target.ca_file = invocation_value(invocation, "cacert");
+	target.is_insecure = invocation_has(invocation, "insecure");
 	if (url) {
 		r = describe_url(url, &target);
 	} else if (listener) {

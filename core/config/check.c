@@ -61,8 +61,9 @@ static bool is_same_place(const struct config_address *a, const struct config_ad
 	return a->text && b->text && !can_repeat && strcmp(a->text, b->text) == 0;
 }
 
-/* Against the listeners before this one; i may be the number of listeners, for the administrator's. */
-static void check_address_once(struct checker *checker, const struct config_address *address, size_t i,
+/* Against the listeners before this one; i may be the number of listeners, for the administrator's. `key` is what is
+ * written in front of it. */
+static void check_address_once(struct checker *checker, const char *key, const struct config_address *address, size_t i,
 							   const struct yaml_node *node)
 {
 	const struct yaml_node *listen = yaml_get(checker->root, "listen");
@@ -70,10 +71,10 @@ static void check_address_once(struct checker *checker, const struct config_addr
 		if (is_same_place(address, &checker->config->listeners[k].address)) {
 			const struct yaml_node *first = yaml_get(entry_at(listen, k), "address");
 			if (first)
-				error(checker, node, "address: %s is in %s:%zu:%zu already; keep one of them", address->text,
+				error(checker, node, "%s: %s is in %s:%zu:%zu already; keep one of them", key, address->text,
 					  first->file->name, first->line, first->column);
 			else
-				error(checker, node, "address: %s is where the public side listens by default; choose another one",
+				error(checker, node, "%s: %s is where the public side listens by default; choose another one", key,
 					  address->text);
 			return;
 		}
@@ -85,7 +86,7 @@ static void check_listener(struct checker *checker, size_t i, const struct yaml_
 	const struct yaml_node *address = yaml_get(node, "address");
 	if (!address)
 		return;
-	check_address_once(checker, &listener->address, i, address);
+	check_address_once(checker, "address", &listener->address, i, address);
 	check_clear_text(checker, &listener->address, listener->has_tls, address);
 	check_tls(checker, listener, yaml_get(node, "tls"));
 }
@@ -106,15 +107,70 @@ static void check_listeners(struct checker *checker)
 		warning(checker, listen, "listen: no listener serves subscribers: nobody can subscribe");
 }
 
+/* --- the administrator's side --- */
+
+#define MIN_ADMIN_TOKEN_BYTES 16
+
+/* What a header carries as it is (RFC 6750 2.1, and a little more). */
+static bool is_bearer_token(const struct secret *token)
+{
+	for (size_t i = 0; i < token->n; i++)
+		if (token->data[i] <= ' ' || token->data[i] > '~')
+			return false;
+	return true;
+}
+
+static void check_admin_token(struct checker *checker, const struct config_admin *admin, size_t i,
+							  const struct yaml_node *node)
+{
+	const struct config_admin_token *token = &admin->tokens[i];
+	for (size_t k = 0; k < i; k++)
+		if (token->name && admin->tokens[k].name && strcmp(token->name, admin->tokens[k].name) == 0)
+			error(checker, yaml_get(node, "name"), "name: \"%s\" has a token already; choose another one", token->name);
+	if (token->token.n && token->token.n < MIN_ADMIN_TOKEN_BYTES)
+		error(checker, yaml_get(node, "token"),
+			  "token: it has only %zu bytes and could be guessed; take 32 random ones: openssl rand -hex 32",
+			  token->token.n);
+	else if (!is_bearer_token(&token->token))
+		error(checker, yaml_get(node, "token"),
+			  "token: it has blanks or other characters that a header cannot carry; take openssl rand -hex 32");
+}
+
+/* Tokens in clear text are told of; nobody at all is asked only where this machine alone can connect. */
+static void check_admin_address(struct checker *checker, const struct config_admin *admin, const struct yaml_node *node)
+{
+	const struct config_listener *listener = &admin->listener;
+	bool is_open = listener->address.kind == CONFIG_ADDRESS_IP && !address_is_local(&listener->address);
+	check_address_once(checker, "address", &listener->address, checker->config->n_listeners, node);
+	if (is_open && !admin->n_tokens)
+		error(checker, node,
+			  "address: others than this machine can reach %s, where anybody could do everything; write tokens, or "
+			  "listen "
+			  "on 127.0.0.1",
+			  listener->address.text);
+	else if (is_open && !listener->has_tls)
+		warning(checker, node,
+				"address: no tls on %s: administrators' tokens travel in clear unless a proxy in front terminates TLS",
+				listener->address.text);
+}
+
 static void check_admin(struct checker *checker)
 {
-	const struct yaml_node *address = yaml_get(yaml_get(checker->root, "admin"), "address");
-	if (!checker->config->has_admin || !address)
-		return;
-	check_address_once(checker, &checker->config->admin, checker->config->n_listeners, address);
-	if (checker->config->admin.kind == CONFIG_ADDRESS_IP && !address_is_local(&checker->config->admin))
-		warning(checker, address,
-				"address: others than this machine can reach the administrator's side, which is in clear text");
+	const struct config_admin *admin = &checker->config->admin;
+	const struct yaml_node *node = yaml_get(checker->root, "admin"), *address = yaml_get(node, "address");
+	const struct yaml_node *socket = yaml_get(node, "socket"), *tokens = yaml_get(node, "tokens");
+	if (node && (node->kind == YAML_KIND_MAP || node->kind == YAML_KIND_NOTHING) && !address && !socket)
+		error(checker, node,
+			  "admin: neither \"address\" nor \"socket\" is written; write for example address: 127.0.0.1:8081");
+	if (address && admin->has_listener)
+		check_admin_address(checker, admin, address);
+	if (socket && admin->has_socket)
+		check_address_once(checker, "socket", &admin->socket, checker->config->n_listeners, socket);
+	if (admin->has_socket && is_same_place(&admin->socket, &admin->listener.address))
+		error(checker, socket, "socket: %s is the address already; keep one of them", admin->socket.path);
+	check_tls(checker, &admin->listener, yaml_get(node, "tls"));
+	for (size_t i = 0; i < admin->n_tokens; i++)
+		check_admin_token(checker, admin, i, entry_at(tokens, i));
 }
 
 /* --- paths --- */

@@ -210,7 +210,10 @@ static int complete(struct config *config, const struct yaml_node *root)
 	int error = yaml_get(root, "listen") ? 0 : add_default_listener(config);
 	for (size_t i = 0; i < config->n_listeners; i++)
 		complete_listener(&config->listeners[i]);
-	config->has_admin = config->admin.text != NULL;
+	config->admin.has_listener = config->admin.listener.address.text != NULL;
+	config->admin.has_socket = config->admin.socket.text != NULL;
+	config->admin.socket.mode = config->admin.socket_access == CONFIG_ACCESS_GROUP ? 0660 : 0600;
+	config->admin.listener.has_tls = config->admin.listener.certificate && config->admin.listener.key;
 	for (size_t i = 0; i < config->n_sources && !error; i++)
 		error = complete_source(&config->sources[i], sources->entries[i].value);
 	if (!config->reactors)

@@ -30,6 +30,7 @@ struct config_address {
 	char *host;    /* IP: numeric, without brackets */
 	uint16_t port; /* IP: 0 means that the system picks one */
 	char *path;    /* unix: absolute path */
+	unsigned mode; /* unix: of a new socket; 0: what the umask leaves */
 	char *name;    /* systemd: FileDescriptorName=, empty for any */
 };
 
@@ -82,6 +83,28 @@ struct config_subscribers {
 	uint64_t max_filters;       /* a connection */
 	uint64_t max_message_bytes;
 	uint64_t max_messages_per_second; /* frames of any kind from one connection, averaged */
+};
+
+enum config_role { CONFIG_ROLE_VIEWER, CONFIG_ROLE_OPERATOR };
+
+struct config_admin_token {
+	char *name; /* whose it is: for the log */
+	enum config_role role;
+	struct secret token;
+};
+
+enum config_access { CONFIG_ACCESS_OWNER, CONFIG_ACCESS_GROUP };
+
+/* The administrator's side: at an address, or a socket, or both. */
+struct config_admin {
+	bool has_listener, has_socket;
+	struct config_listener listener; /* serves neither sources nor subscribers */
+	struct config_address socket;    /* unix */
+	enum config_access socket_access;
+	char **server_names; /* what else Host may be than an address or localhost */
+	size_t n_server_names;
+	struct config_admin_token *tokens; /* none: whoever can connect may do everything */
+	size_t n_tokens;
 };
 
 struct config_journal {
@@ -168,8 +191,7 @@ struct routes;
 struct config {
 	struct config_listener *listeners;
 	size_t n_listeners;
-	bool has_admin;
-	struct config_address admin;
+	struct config_admin admin;
 	struct config_journal journal;
 	struct config_source *sources;
 	size_t n_sources;

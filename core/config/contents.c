@@ -74,6 +74,19 @@ static int check_tags(const struct config *config, struct complaints *complaints
 
 /* --- certificates ------------------------------------------------------------------------------------------------- */
 
+/* Nothing for clear text. */
+static int load_certificate(const struct config_listener *listener, int64_t now_ms, struct complaints *complaints,
+							struct certificate **ret_certificate)
+{
+	char *warning = NULL, *message = NULL;
+	if (!listener->has_tls)
+		return 0;
+	int r = certificate_load(listener->certificate, listener->key, now_ms, ret_certificate, &warning, &message);
+	add_complaints(complaints, true, warning);
+	add_complaints(complaints, false, message);
+	return r == -EINVAL ? 0 : r;
+}
+
 static int load_certificates(const struct config *config, int64_t now_ms, struct complaints *complaints,
 							 struct contents *contents)
 {
@@ -81,19 +94,10 @@ static int load_certificates(const struct config *config, int64_t now_ms, struct
 	if (!contents->certificates)
 		return -ENOMEM;
 	contents->n_certificates = config->n_listeners;
-	for (size_t i = 0; i < config->n_listeners; i++) {
-		const struct config_listener *listener = &config->listeners[i];
-		char *warning = NULL, *message = NULL;
-		if (!listener->has_tls)
-			continue;
-		int r = certificate_load(listener->certificate, listener->key, now_ms, &contents->certificates[i], &warning,
-								 &message);
-		add_complaints(complaints, true, warning);
-		add_complaints(complaints, false, message);
-		if (r < 0 && r != -EINVAL)
-			return r;
-	}
-	return 0;
+	int r = load_certificate(&config->admin.listener, now_ms, complaints, &contents->admin_certificate);
+	for (size_t i = 0; r == 0 && i < config->n_listeners; i++)
+		r = load_certificate(&config->listeners[i], now_ms, complaints, &contents->certificates[i]);
+	return r;
 }
 
 /* --- the whole ---------------------------------------------------------------------------------------------------- */
@@ -120,5 +124,6 @@ void contents_finish(struct contents *contents)
 	for (size_t i = 0; i < contents->n_certificates; i++)
 		certificate_unref(contents->certificates[i]);
 	free(contents->certificates);
+	certificate_unref(contents->admin_certificate);
 	*contents = CONTENTS_INIT;
 }

@@ -12,6 +12,7 @@ struct contents {
 	struct token_keys *keys;           /* a reference */
 	struct certificate **certificates; /* by listener; NULL for clear text */
 	size_t n_certificates;
+	struct certificate *admin_certificate; /* NULL for clear text */
 };
 
 #define CONTENTS_INIT ((struct contents){ 0 })

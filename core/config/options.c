@@ -90,6 +90,32 @@ static const struct option_type option_address = { .what = "a numeric address wi
 												   .compare = compare_address,
 												   .pattern = "^(unix:/.+|systemd:.*|.+:[0-9]+)$" };
 
+/* An address, written as the path that it is. */
+static void read_socket(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						void *field)
+{
+	const char *problem = node->kind == YAML_KIND_TEXT ? value_check_path(span_text(node->text)) : NULL;
+	if (node->kind != YAML_KIND_TEXT) {
+		schema_refuse_kind(reader, option, node);
+	} else if (problem) {
+		schema_refuse_text(reader, option, node, problem);
+	} else {
+		CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+		buffer_add_printf(&text, "unix:%s", node->text);
+		int error = text.failed ? -ENOMEM : address_read(buffer_span(&text), field, &problem);
+		if (error == -EINVAL)
+			schema_refuse_text(reader, option, node, problem);
+		else if (error)
+			reader->failed = true;
+	}
+}
+
+static const struct option_type option_socket = { .what = "an absolute path",
+												  .read = read_socket,
+												  .release = release_address,
+												  .compare = compare_address,
+												  .pattern = "^/" };
+
 static void read_scheme(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 						void *field)
 {
@@ -249,9 +275,36 @@ static const struct option listener_options[] = {
 	END,
 };
 
+/* In the order of enum config_access. */
+static const char *const accesses[] = { "owner", "group", NULL };
+
+/* In the order of enum config_role. */
+static const char *const roles[] = { "viewer", "operator", NULL };
+
+static const struct option admin_token_options[] = {
+	TO("name", text, config_admin_token, name, .is_required = true, .example = "alice",
+	   .help = "whose it is, for the log"),
+	TO("role", choice, config_admin_token, role, .is_required = true, .names = roles, .example = "viewer",
+	   .help = "a viewer sees everything, an operator may do everything"),
+	TO("token", secret, config_admin_token, token, .is_required = true, .example = "{file: /etc/belfry/secrets/alice}",
+	   .help = "what Authorization: Bearer has to say"),
+	END,
+};
+
 static const struct option admin_options[] = {
-	TO("address", address, config, admin, .is_required = true, .example = "127.0.0.1:8081",
+	TO("address", address, config_admin, listener.address, .example = "127.0.0.1:8081",
 	   .help = "where the dashboard, /metrics, /healthz and /readyz are"),
+	TO("tls", group, config_admin, listener, .options = tls_options,
+	   .help = "certificate and key; without it, clear text"),
+	TO("socket", socket, config_admin, socket, .example = "/run/belfry/admin.sock",
+	   .help = "the same at a unix socket, for the command line: whoever may open it may do everything"),
+	TO("socket_access", choice, config_admin, socket_access, .fallback = "owner", .names = accesses,
+	   .needs_restart = true, .help = "who may open it: the gateway's own user, or all of its group"),
+	MANY("server_names", list, config_admin, server_names, host, RANGE(0, 256), .example = "gateway.example.com",
+		 .help = "what Host may be beside an address and localhost"),
+	MANY("tokens", list, config_admin, tokens, group, RANGE(0, 64), .options = admin_token_options,
+		 .example = "{name: alice, role: viewer, token: {file: /etc/belfry/secrets/alice}}",
+		 .help = "who may come in at the address; without them, whoever can connect, which must be this machine alone"),
 	END,
 };
 
@@ -579,7 +632,7 @@ static const struct option log_options[] = {
 const struct option config_options[] = {
 	MANY("listen", list, config, listeners, group, RANGE(1, 64), .options = listener_options,
 		 .example = "{address: \"127.0.0.1:8080\"}", .help = "where the public side listens"),
-	HERE("admin", admin_options, .help = "the administrator's listener; none by default"),
+	TO("admin", group, config, admin, .options = admin_options, .help = "the administrator's side; none by default"),
 	TO("journal", group, config, journal, .options = journal_options, .help = "where callbacks are written down"),
 	MANY("sources", named, config, sources, group, RANGE(1, 4096), .is_required = true, .options = source_options,
 		 .example = "{cronofy: {secrets: [{file: /etc/belfry/secrets/cronofy}]}}", .help = "who calls back"),

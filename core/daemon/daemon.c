@@ -326,8 +326,7 @@ static int open_listeners(struct server *server)
 	char *message = NULL;
 	int r = acceptor_create(&server->gateway, &server->loop, &server->acceptor);
 	if (r == 0)
-		r = acceptor_switch_create(server->acceptor, server->generation->config, server->contents.certificates, &change,
-								   &message);
+		r = acceptor_switch_create(server->acceptor, server->generation->config, &server->contents, &change, &message);
 	if (r < 0)
 		return refuse("cannot listen", message, r);
 	acceptor_switch(server->acceptor, change);

@@ -256,8 +256,8 @@ static void on_switched(void *context)
 static int build_listeners(struct candidate *candidate)
 {
 	char *message = NULL;
-	int r = acceptor_switch_create(candidate->server->acceptor, candidate->generation->config,
-								   candidate->contents.certificates, &candidate->listeners, &message);
+	int r = acceptor_switch_create(candidate->server->acceptor, candidate->generation->config, &candidate->contents,
+								   &candidate->listeners, &message);
 	if (message)
 		complain(candidate, message);
 	free(message);

@@ -122,6 +122,7 @@ static void note_pause(struct job *job, enum schedule_result result, int64_t now
 					LOG_NUMBER("pause_ms", handler->config->breaker.pause_ms));
 		notice_breaker(job);
 	}
+	atomic_store(&handler->paused_until_ms, handler->breaker.paused_until_ms);
 	atomic_store(&handler->is_paused, handler->breaker.is_open);
 	if (handler->breaker.is_open)
 		handler_give_back(handler);
@@ -135,6 +136,14 @@ static void count(struct handler *handler, enum schedule_result result, enum del
 						   1);
 	if (result == RESULT_CRASHED || result == RESULT_LATE)
 		(void)atomic_fetch_add(&handler->n_crashed, 1);
+}
+
+static void note_time(struct handler *handler, uint64_t took_ns)
+{
+	handler->mean_ns += (took_ns >> 3) - (handler->mean_ns >> 3);
+	atomic_store(&handler->told_mean_ns, handler->mean_ns);
+	(void)atomic_fetch_add(&handler->took[histogram_bucket(took_ns)], 1);
+	(void)atomic_fetch_add(&handler->took_sum_ns, took_ns);
 }
 
 static void log_conclusion(const struct job *job, const struct delivery *delivery, struct span reason)
@@ -177,7 +186,7 @@ void job_conclude(struct job *job, enum schedule_result result, int64_t retry_af
 		what.random = job->started_ns; /* a spread is all that matters */
 	const char *end = schedule_decide(&handler->config->retry, &what, &delivery);
 	struct span text = write_reason(job, reason, end);
-	handler->mean_ns += (took_ns >> 3) - (handler->mean_ns >> 3);
+	note_time(handler, took_ns);
 	count(handler, result, delivery.state);
 	log_conclusion(job, &delivery, text);
 	notice_outcome(job, &delivery, text);

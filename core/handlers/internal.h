@@ -87,8 +87,11 @@ struct handler {
 	uint64_t wait_number;
 	bool is_listed; /* in supervisor::to_step */
 	struct handler *next_to_step;
+	/* any thread: see struct supervisor_counts */
 	_Atomic uint64_t n_done, n_retried, n_dead, n_crashed, n_processes, n_held;
-	atomic_bool is_paused;
+	_Atomic uint64_t told_mean_ns, took[HISTOGRAM_BUCKETS], took_sum_ns;
+	_Atomic int64_t paused_until_ms;
+	atomic_bool is_paused, is_failing;
 };
 
 struct supervisor {

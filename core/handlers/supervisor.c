@@ -225,21 +225,32 @@ bool supervisor_is_idle(struct supervisor *supervisor)
 	return atomic_load(&supervisor->is_idle);
 }
 
+static void read_counts(const struct handler *handler, struct supervisor_counts *ret_counts)
+{
+	*ret_counts = (struct supervisor_counts){
+		.n_done = atomic_load(&handler->n_done),
+		.n_retried = atomic_load(&handler->n_retried),
+		.n_dead = atomic_load(&handler->n_dead),
+		.n_crashed = atomic_load(&handler->n_crashed),
+		.n_processes = atomic_load(&handler->n_processes),
+		.n_in_hand = atomic_load(&handler->n_held),
+		.is_paused = atomic_load(&handler->is_paused),
+		.paused_until_ms = atomic_load(&handler->paused_until_ms),
+		.is_failing = atomic_load(&handler->is_failing),
+		.mean_ns = atomic_load(&handler->told_mean_ns),
+		.took.sum_ns = atomic_load(&handler->took_sum_ns),
+	};
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		ret_counts->took.n[i] = atomic_load(&handler->took[i]);
+}
+
 void supervisor_get_counts(struct supervisor *supervisor, struct span name, struct supervisor_counts *ret_counts)
 {
 	*ret_counts = (struct supervisor_counts){ 0 };
 	(void)pthread_mutex_lock(&supervisor->lock);
 	const struct handler *handler = find(supervisor, name);
 	if (handler)
-		*ret_counts = (struct supervisor_counts){
-			.n_done = atomic_load(&handler->n_done),
-			.n_retried = atomic_load(&handler->n_retried),
-			.n_dead = atomic_load(&handler->n_dead),
-			.n_crashed = atomic_load(&handler->n_crashed),
-			.n_processes = atomic_load(&handler->n_processes),
-			.n_in_hand = atomic_load(&handler->n_held),
-			.is_paused = atomic_load(&handler->is_paused),
-		};
+		read_counts(handler, ret_counts);
 	(void)pthread_mutex_unlock(&supervisor->lock);
 }
 

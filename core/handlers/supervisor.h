@@ -14,6 +14,7 @@
 #ifndef HANDLERS_SUPERVISOR_H
 #define HANDLERS_SUPERVISOR_H
 
+#include "base/histogram.h"
 #include "config/generation.h"
 #include "store/store.h"
 
@@ -56,7 +57,11 @@ void supervisor_destroy(struct supervisor *supervisor);
 /* What operators ask about one handler; zeros if there is none of this name. Any thread. */
 struct supervisor_counts {
 	uint64_t n_done, n_retried, n_dead, n_crashed, n_processes, n_in_hand;
-	bool is_paused; /* by its circuit breaker */
+	bool is_paused;          /* by its circuit breaker */
+	int64_t paused_until_ms; /* if it is: when one attempt is made */
+	bool is_failing;         /* its process ends by itself, again and again: nothing gets done */
+	uint64_t mean_ns;        /* of the latest attempts, about; 0: there was none */
+	struct histogram took;   /* all attempts since the start */
 };
 void supervisor_get_counts(struct supervisor *supervisor, struct span handler, struct supervisor_counts *ret_counts);
 

@@ -17,6 +17,8 @@
 /* Pauses before it is started again: doubled each time that it ends by itself. */
 #define BACKOFF_LEAST_NS (100ull * NS_PER_MS)
 #define BACKOFF_MOST_NS (30000ull * NS_PER_MS)
+/* The third time in a row. */
+#define BACKOFF_FAILING_NS (4 * BACKOFF_LEAST_NS)
 /* Lines in the log, of one process in one second. */
 #define MAX_LINES 100
 
@@ -228,6 +230,7 @@ static void hear_outcome(struct worker *worker, const struct packet *packet)
 	if (!reason.n && packet_flag(packet, "skipped"))
 		reason = SPAN("not wanted: `when` is false");
 	handler->backoff_ns = 0;
+	atomic_store(&handler->is_failing, false);
 	if (worker->state == WORKER_BUSY)
 		rest(worker);
 	job_conclude(job, results[packet_word(packet, "outcome")], packet_number(packet, "retry_after_ms", -1), reason);
@@ -268,6 +271,7 @@ static void back_off(struct handler *handler)
 	uint64_t ns = handler->backoff_ns * 2;
 	handler->backoff_ns = ns < BACKOFF_LEAST_NS ? BACKOFF_LEAST_NS : ns > BACKOFF_MOST_NS ? BACKOFF_MOST_NS : ns;
 	handler->start_not_before_ns = clock_monotonic_ns() + handler->backoff_ns;
+	atomic_store(&handler->is_failing, handler->backoff_ns >= BACKOFF_FAILING_NS);
 }
 
 static void conclude_crash(struct worker *worker, const char *how)

@@ -162,7 +162,8 @@ static const char *describe_services(unsigned serves)
 	static const char *const services[] = { [SERVES_SOURCES] = "sources",
 											[SERVES_SUBSCRIBERS] = "subscribers",
 											[SERVES_SOURCES | SERVES_SUBSCRIBERS] = "sources,subscribers",
-											[SERVES_ADMIN] = "admin" };
+											[SERVES_ADMIN] = "admin",
+											[SERVES_ADMIN | SERVES_TRUSTED] = "admin" };
 	return services[serves];
 }
 
@@ -256,7 +257,8 @@ static struct listener *find_listener(const struct acceptor *acceptor, const str
 		bool is_used = false;
 		for (size_t i = 0; i < change->n; i++)
 			is_used |= change->places[i].listener == listener;
-		bool is_for_same = (listener->serves & SERVES_ADMIN) == (serves & SERVES_ADMIN);
+		const unsigned admin = SERVES_ADMIN | SERVES_TRUSTED;
+		bool is_for_same = (listener->serves & admin) == (serves & admin);
 		if (!is_used && is_for_same && strcmp(listener->address, address) == 0)
 			return listener;
 	}
@@ -279,25 +281,48 @@ static int add_place(struct acceptor *acceptor, struct acceptor_switch *change, 
 	return 0;
 }
 
-int acceptor_switch_create(struct acceptor *acceptor, const struct config *config, struct certificate **certificates,
+/* What systemd passes is seen only now: without tokens this machine alone may reach it, as everywhere else. */
+static int judge_admin(const struct config_admin *admin, const struct place *place, char **ret_message)
+{
+	if (admin->n_tokens || address_is_from_here(place->listener->fd))
+		return 0;
+	*ret_message = span_dup(SPAN("others than this machine can reach admin.address, where anybody could do everything; "
+								 "write admin.tokens, or have systemd listen on 127.0.0.1"));
+	return -EINVAL;
+}
+
+static int add_admin(struct acceptor *acceptor, struct acceptor_switch *change, const struct config_admin *admin,
+					 struct certificate *certificate, char **ret_message)
+{
+	int r = 0;
+	if (admin->has_listener)
+		r = add_place(acceptor, change, &admin->listener.address, SERVES_ADMIN, certificate, ret_message);
+	if (r == 0 && admin->has_listener)
+		r = judge_admin(admin, &change->places[change->n - 1], ret_message);
+	if (r == 0 && admin->has_socket)
+		r = add_place(acceptor, change, &admin->socket, SERVES_ADMIN | SERVES_TRUSTED, NULL, ret_message);
+	return r;
+}
+
+int acceptor_switch_create(struct acceptor *acceptor, const struct config *config, const struct contents *contents,
 						   struct acceptor_switch **ret_switch, char **ret_message)
 {
 	CLEANUP(acceptor_switch_destroy) struct acceptor_switch *change = calloc(1, sizeof *change);
 	if (!change)
 		return -ENOMEM;
 	change->stalled_timeout_ms = config->subscribers.stalled_timeout_ms;
-	change->places = calloc(config->n_listeners + 1, sizeof *change->places);
+	change->places = calloc(config->n_listeners + 2, sizeof *change->places);
 	if (!change->places)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_listeners; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 		unsigned serves =
 			(listener->serves_sources ? SERVES_SOURCES : 0u) | (listener->serves_subscribers ? SERVES_SUBSCRIBERS : 0u);
-		int r = add_place(acceptor, change, &listener->address, serves, certificates[i], ret_message);
+		int r = add_place(acceptor, change, &listener->address, serves, contents->certificates[i], ret_message);
 		if (r < 0)
 			return r;
 	}
-	int r = config->has_admin ? add_place(acceptor, change, &config->admin, SERVES_ADMIN, NULL, ret_message) : 0;
+	int r = add_admin(acceptor, change, &config->admin, contents->admin_certificate, ret_message);
 	if (r == 0)
 		*ret_switch = STEAL(change);
 	return r;

@@ -9,6 +9,7 @@
 #define NET_ACCEPTOR_H
 
 #include "auth/certificate.h"
+#include "config/contents.h"
 #include "net/gateway.h"
 
 #include <uv.h>
@@ -25,11 +26,10 @@ int acceptor_create(struct gateway *gateway, uv_loop_t *loop, struct acceptor **
 /*
  * The listeners of a configuration instead of those that there are, in two steps, so that the second one cannot fail.
  * The first opens what is new; a listener is the same one if its address is written in the same way, and both or
- * neither are the admin's. certificates: by
- * listener, as contents.h has them. 0; -EINVAL with *ret_message (the caller frees); -ENOMEM.
+ * neither are the admin's. contents: with the certificates. 0; -EINVAL with *ret_message (the caller frees); -ENOMEM.
  */
 struct acceptor_switch;
-int acceptor_switch_create(struct acceptor *acceptor, const struct config *config, struct certificate **certificates,
+int acceptor_switch_create(struct acceptor *acceptor, const struct config *config, const struct contents *contents,
 						   struct acceptor_switch **ret_switch, char **ret_message) MUST_USE;
 void acceptor_switch_destroy(struct acceptor_switch *change);
 CLEANUP_DEFINE(struct acceptor_switch, acceptor_switch_destroy)

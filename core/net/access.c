@@ -37,20 +37,24 @@ bool access_is_plain_host(const struct http_request *request)
 	return !host.n || is_address(host) || span_equal_ignoring_case(host, SPAN("localhost"));
 }
 
+bool access_is_listed_host(char *const *names, size_t n, const struct http_request *request)
+{
+	struct span host = without_port(http_field(request, "host"));
+	for (size_t i = 0; i < n; i++)
+		if (span_equal_ignoring_case(host, span_text(names[i])))
+			return true;
+	return false;
+}
+
 bool access_is_known_host(const struct config *config, const struct http_request *request)
 {
 	const struct config_subscribers *subscribers = &config->subscribers;
-	struct span host = without_port(http_field(request, "host"));
-	for (size_t i = 0; i < subscribers->n_server_names; i++)
-		if (span_equal_ignoring_case(host, span_text(subscribers->server_names[i])))
-			return true;
 	if (subscribers->n_server_names)
-		return false;
+		return access_is_listed_host(subscribers->server_names, subscribers->n_server_names, request);
 	bool may_be_rebound = subscribers->anonymous && !subscribers->anonymous_anywhere;
 	return !may_be_rebound || access_is_plain_host(request);
 }
 
-/* The page came from the gateway itself: the same host and port, over whatever scheme a proxy in front may have. */
 static bool is_own_origin(struct span origin, struct span host)
 {
 	static const char *const schemes[] = { "https://", "http://" };
@@ -60,6 +64,12 @@ static bool is_own_origin(struct span origin, struct span host)
 			return true;
 	}
 	return false;
+}
+
+bool access_is_own_origin(const struct http_request *request)
+{
+	return http_field_count(request, "origin") == 1 &&
+		   is_own_origin(http_field(request, "origin"), http_field(request, "host"));
 }
 
 static bool is_allowed(const struct config_subscribers *subscribers, struct span origin, struct span host)
@@ -138,19 +148,30 @@ static int redeem(struct exchange *exchange, const char *ticket, struct grant **
 	return ACCESS_GRANTED;
 }
 
+enum access_outcome access_read_bearer(const struct http_request *request, struct span *ret_token)
+{
+	struct span authorization = http_field(request, "authorization"), scheme;
+	if (!authorization.data)
+		return ACCESS_NONE;
+	bool has_scheme = span_next(&authorization, ' ', &scheme);
+	if (!has_scheme || !authorization.data || !span_equal_ignoring_case(scheme, SPAN("bearer")) ||
+		http_field_count(request, "authorization") != 1)
+		return ACCESS_E_REFUSED;
+	*ret_token = span_trim(authorization);
+	return ACCESS_GRANTED;
+}
+
 int access_read(struct exchange *exchange, const struct http_request *request, const char *ticket,
 				struct grant **ret_grant)
 {
-	struct span authorization = http_field(request, "authorization"), scheme;
+	struct span token;
 	if (ticket)
 		return redeem(exchange, ticket, ret_grant);
-	if (authorization.data) {
-		bool has_scheme = span_next(&authorization, ' ', &scheme);
-		if (!has_scheme || !authorization.data || !span_equal_ignoring_case(scheme, SPAN("bearer")) ||
-			http_field_count(request, "authorization") != 1)
-			return ACCESS_E_REFUSED;
-		return access_verify(exchange->connection, span_trim(authorization), ret_grant);
-	}
+	enum access_outcome outcome = access_read_bearer(request, &token);
+	if (outcome == ACCESS_GRANTED)
+		return access_verify(exchange->connection, token, ret_grant);
+	if (outcome != ACCESS_NONE)
+		return outcome;
 	if (!exchange_config(exchange)->subscribers.anonymous)
 		return ACCESS_NONE;
 	int r = grant_create_anonymous(ret_grant);

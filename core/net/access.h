@@ -14,6 +14,11 @@ bool access_is_known_host(const struct config *config, const struct http_request
 
 /* Whether Host is an address, localhost, or not there: no name that a stranger can make lead here. */
 bool access_is_plain_host(const struct http_request *request);
+/* Whether it is one of these names, whatever the port. */
+bool access_is_listed_host(char *const *names, size_t n, const struct http_request *request);
+/* Whether the page came from where the request went: the same host and port, over whatever scheme a proxy in front may
+ * have. There must be an Origin. */
+bool access_is_own_origin(const struct http_request *request);
 
 /*
  * Checks Origin: absent is fine (no browser), else it must be on subscribers.origins or, without such a list, be the
@@ -32,6 +37,9 @@ enum access_outcome {
 /* What the Authorization field (or, if not NULL, the ticket) grants. -ENOMEM possible. */
 int access_read(struct exchange *exchange, const struct http_request *request, const char *ticket,
 				struct grant **ret_grant) MUST_USE;
+/* What stands behind "Bearer": ACCESS_GRANTED, with whatever it is; ACCESS_NONE, without the field; ACCESS_E_REFUSED.
+ */
+enum access_outcome access_read_bearer(const struct http_request *request, struct span *ret_token);
 /* A token by itself: ACCESS_GRANTED, ACCESS_E_REFUSED (counted, logged), -ENOMEM. */
 int access_verify(struct connection *connection, struct span token, struct grant **ret_grant) MUST_USE;
 /* How long the answer to ACCESS_E_REFUSED has to wait, counting it: see limits_refusal_wait_ms(). */

@@ -78,6 +78,8 @@ static int listen_on(const struct config_address *address, const union any_addre
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 	if (bind(fd, &to->any, size) < 0)
 		return complain(ret_message, address, "bind", errno, bind_advice(errno));
+	if (address->mode && chmod(address->path, address->mode) < 0) /* nobody can connect yet */
+		return complain(ret_message, address, "chmod", errno, NULL);
 	if (listen(fd, BACKLOG) < 0)
 		return complain(ret_message, address, "listen", errno, bind_advice(errno));
 	*ret_fd = fd;
@@ -167,6 +169,18 @@ int address_listen(const struct config_address *address, int *ret_fd, char **ret
 		return take_passed(address, ret_fd, ret_message);
 	}
 	return -EINVAL;
+}
+
+bool address_is_from_here(int fd)
+{
+	union any_address address = { 0 };
+	socklen_t size = sizeof address;
+	if (getsockname(fd, &address.any, &size) < 0)
+		return false;
+	if (address.any.sa_family == AF_INET)
+		return ntohl(address.v4.sin_addr.s_addr) >> 24 == 127;
+	return address.any.sa_family == AF_UNIX ||
+		   (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr));
 }
 
 void address_describe(int fd, char ret_text[static ADDRESS_TEXT_SIZE])

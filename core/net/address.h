@@ -11,6 +11,8 @@
  * any more is replaced. 0; -EINVAL with *ret_message (the caller frees), one sentence that says what to do; -ENOMEM.
  */
 int address_listen(const struct config_address *address, int *ret_fd, char **ret_message) MUST_USE;
+/* Whether this machine alone can connect to the socket. */
+bool address_is_from_here(int fd);
 /* What the socket is bound to, "127.0.0.1:8080" or a path, into text. */
 #define ADDRESS_TEXT_SIZE 128
 void address_describe(int fd, char ret_text[static ADDRESS_TEXT_SIZE]);

@@ -1,142 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/admin.h"
 
-#include "base/clock.h"
 #include "net/deliveries.h"
+#include "net/handlers.h"
+#include "net/health.h"
+#include "net/kept.h"
 #include "net/metrics.h"
 #include "net/reload.h"
-#include "net/survey.h"
-
-static void answer_text(struct exchange *exchange, int status, struct span text)
-{
-	connection_answer(exchange->connection,
-					  &(struct answer){ .status = status, .content_type = "text/plain; charset=utf-8", .body = text });
-}
-
-static void begin(struct exchange *exchange, const struct http_request *request)
-{
-	(void)exchange;
-	(void)request;
-}
-
-static uint64_t answer_timeout_ns(const struct exchange *exchange)
-{
-	return (uint64_t)exchange_config(exchange)->limits.answer_timeout_ms * NS_PER_MS;
-}
-
-/* --- alive: every thread does its work ---------------------------------------------------------------------------- */
-
-static void conclude_healthz(struct survey *survey)
-{
-	struct exchange *exchange = &survey->exchange;
-	const char *hanging = gateway_hanging_thread(exchange->reactor->gateway);
-	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
-	if (hanging)
-		buffer_add_printf(&text, "does not respond: the journal's %s\n", hanging);
-	else
-		buffer_add_text(&text, "ok\n");
-	answer_text(exchange, hanging ? 503 : 200, buffer_span(&text));
-}
-
-static void finish_healthz(struct exchange *exchange, struct span body)
-{
-	(void)body;
-	survey_start(exchange, false, conclude_healthz);
-}
-
-/* --- ready: a callback that came now would be kept, a subscriber let in ------------------------------------------- */
-
-/* Subscribers can only have keys that were never fetched. */
-static bool has_no_keys(const struct config *config, struct gateway *gateway)
-{
-	const struct config_subscribers *subscribers = &config->subscribers;
-	return subscribers->jwks_url && !subscribers->n_keys && !subscribers->anonymous &&
-		   !atomic_load(&gateway->has_fetched_keys);
-}
-
-static uint64_t largest_callback(const struct config *config)
-{
-	uint64_t bytes = 0;
-	for (size_t i = 0; i < config->n_sources; i++)
-		if (config->sources[i].max_body_bytes > bytes)
-			bytes = config->sources[i].max_body_bytes;
-	return bytes;
-}
-
-static void finish_readyz(struct exchange *exchange, struct span body)
-{
-	struct gateway *gateway = exchange->reactor->gateway;
-	const struct config *config = exchange_config(exchange);
-	struct store_status status;
-	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
-	(void)body;
-	store_get_status(gateway->store, &status);
-	if (atomic_load(&gateway->is_stopping))
-		buffer_add_text(&text, "the gateway is stopping");
-	else if (status.last_error)
-		buffer_add_printf(&text, "the journal cannot be written: %s", strerrordesc_np(-status.last_error));
-	else if (status.writer_busy_ns > answer_timeout_ns(exchange))
-		buffer_add_text(&text, "the journal is too slow: callbacks are answered 503");
-	else if (status.queue_bytes + largest_callback(config) > config->limits.queue_bytes)
-		buffer_add_text(&text, "the queue to the journal is full");
-	else if (has_no_keys(config, gateway))
-		buffer_add_text(&text, "no token can be checked: the key set could not be fetched yet");
-	bool is_ready = text.n == 0;
-	buffer_add_text(&text, is_ready ? "ready\n" : "\n");
-	answer_text(exchange, is_ready ? 200 : 503, buffer_span(&text));
-}
-
-/* --- what has been counted ---------------------------------------------------------------------------------------- */
-
-static void conclude_metrics(struct survey *survey)
-{
-	struct exchange *exchange = &survey->exchange;
-	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
-	metrics_add_text(&text, exchange->reactor->gateway, exchange_config(exchange), survey->reports);
-	connection_answer(exchange->connection,
-					  &(struct answer){ .status = text.failed ? 503 : 200,
-										.content_type = "text/plain; version=0.0.4; charset=utf-8",
-										.body = buffer_span(&text) });
-}
-
-static void finish_metrics(struct exchange *exchange, struct span body)
-{
-	(void)body;
-	survey_start(exchange, true, conclude_metrics);
-}
+#include "net/rights.h"
+#include "net/roll.h"
+#include "net/status.h"
+#include "net/watch.h"
 
 static const struct {
 	const char *path;
-	struct endpoint endpoint;
-} endpoints[] = {
-	{ "/healthz",
-	  { .methods = "GET, HEAD",
-		.exchange_size = sizeof(struct survey),
-		.begin = begin,
-		.finish = finish_healthz,
-		.expire = survey_expire,
-		.release = survey_release } },
-	{ "/readyz",
-	  { .methods = "GET, HEAD", .exchange_size = sizeof(struct exchange), .begin = begin, .finish = finish_readyz } },
-	{ "/metrics",
-	  { .methods = "GET, HEAD",
-		.exchange_size = sizeof(struct survey),
-		.begin = begin,
-		.finish = finish_metrics,
-		.expire = survey_expire,
-		.release = survey_release } },
+	const struct endpoint *endpoint;
+	enum rights rights;
+} places[] = {
+	{ "/metrics", &metrics_endpoint, RIGHTS_ROLE },       { "/status", &status_endpoint, RIGHTS_ROLE },
+	{ "/events", &kept_endpoint, RIGHTS_ROLE },           { "/watch", &watch_endpoint, RIGHTS_ROLE },
+	{ "/deliveries", &deliveries_endpoint, RIGHTS_ROLE }, { "/replay", &replay_endpoint, RIGHTS_ROLE },
+	{ "/handlers", &handlers_endpoint, RIGHTS_ROLE },     { "/subscribers", &roll_endpoint, RIGHTS_ROLE },
+	{ "/reload", &reload_endpoint, RIGHTS_ROLE },
 };
 
-const struct endpoint *admin_find(const struct http_request *request)
+/* What says nothing of anybody: whoever looks after the gateway's health may call it by any name. */
+static const struct endpoint *find_health(const struct http_request *request)
 {
-	if (span_equal(request->path, SPAN("/deliveries")))
-		return &deliveries_endpoint;
-	if (span_equal(request->path, SPAN("/replay")))
-		return &replay_endpoint;
-	if (span_equal(request->path, SPAN("/reload")))
-		return &reload_endpoint;
-	for (size_t i = 0; i < ARRAY_LENGTH(endpoints); i++)
-		if (span_equal(request->path, span_text(endpoints[i].path)))
-			return &endpoints[i].endpoint;
-	return NULL;
+	if (span_equal(request->path, SPAN("/healthz")))
+		return &healthz_endpoint;
+	return span_equal(request->path, SPAN("/readyz")) ? &readyz_endpoint : NULL;
+}
+
+const struct endpoint *admin_find(const struct connection *connection, const struct http_request *request)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
+		if (!span_equal(request->path, span_text(places[i].path)))
+			continue;
+		const struct endpoint *refusal = rights_refusal(connection, request, places[i].rights);
+		return refusal ? refusal : places[i].endpoint;
+	}
+	return find_health(request);
 }

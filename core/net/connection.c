@@ -473,7 +473,8 @@ static void begin_exchange(struct connection *connection, const struct http_requ
 	connection->exchange = exchange;
 	bool has_body = exchange->content_length || request->body == HTTP_BODY_CHUNKED;
 	connection->phase = has_body ? CONNECTION_BODY : CONNECTION_ANSWERING;
-	exchange->endpoint->begin(exchange, request);
+	if (exchange->endpoint->begin)
+		exchange->endpoint->begin(exchange, request);
 	if (connection->exchange != exchange)
 		return; /* answered already */
 	if (has_body)

@@ -22,8 +22,8 @@ enum connection_phase {
 	CONNECTION_LINGERING,  /* all is said; waits for the peer to close */
 };
 
-/* What is reached by a connection. */
-enum serves { SERVES_SOURCES = 1, SERVES_SUBSCRIBERS = 2, SERVES_ADMIN = 4 };
+/* What is reached by a connection. TRUSTED: whoever can open it (a unix socket) may do everything. */
+enum serves { SERVES_SOURCES = 1, SERVES_SUBSCRIBERS = 2, SERVES_ADMIN = 4, SERVES_TRUSTED = 8 };
 
 struct exchange;
 struct subscriber;
@@ -60,7 +60,7 @@ struct endpoint {
 	const char *methods; /* for Allow, "GET, HEAD"; anything else is 405 */
 	size_t exchange_size;
 	/* The head is here, with what of it is needed to be copied. Answers, or sets exchange::max_body to read a body; or
-	 * makes the connection a subscriber's. */
+	 * makes the connection a subscriber's. NULL if there is nothing to be looked at. */
 	void (*begin)(struct exchange *exchange, const struct http_request *request);
 	/* The body is complete. Answers now, or later by connection_answer(). */
 	void (*finish)(struct exchange *exchange, struct span body);

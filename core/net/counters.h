@@ -31,6 +31,8 @@
 	X(PENDING, "belfry_connections_pending", "gauge", "of these, those that have not sent a whole request yet")      \
 	X(CAME, "belfry_subscribers_total", "counter", "subscribers that came, by transport")                            \
 	X(UNAUTHORIZED, "belfry_subscribers_refused_total", "counter", "tokens, tickets and pages refused, by reason")   \
+	X(ADMIN_REFUSED, "belfry_admin_refused_total", "counter",                                                        \
+	  "requests to the administrator's side refused, by reason")                                                     \
 	X(STALLED, "belfry_subscribers_stalled_total", "counter", "subscribers closed because they took nothing")        \
 	X(SUBSCRIBERS, "belfry_subscribers", "gauge",                                                                    \
 	  "subscribers now: live, behind (catching up, or their sockets are full), or idle (without a subscription)")    \
@@ -52,6 +54,7 @@
 	X(JOURNAL_HELD, "belfry_journal_held", "gauge",                                                                  \
 	  "1 while it is larger than journal.retention.size for what is owed to handlers")                               \
 	X(DELIVERIES, "belfry_deliveries_total", "counter", "attempts at deliveries, by what became of the delivery")    \
+	X(OWED, "belfry_deliveries_owed", "gauge", "deliveries that are neither done nor dead")                          \
 	X(CLAIMED, "belfry_deliveries_claimed", "gauge",                                                                 \
 	  "deliveries in the gateway's hands: being handled, about to be, or being written down")                        \
 	X(DELIVERIES_DAMAGED, "belfry_deliveries_damaged_total", "counter",                                              \
@@ -60,6 +63,8 @@
 	  "processes that crashed, hung or talked nonsense while they handled something")                                \
 	X(PROCESSES, "belfry_handler_processes", "gauge", "processes now")                                               \
 	X(PAUSED, "belfry_handler_paused", "gauge", "1 while it pauses, for its far end seems to be down")               \
+	X(FAILING, "belfry_handler_failing", "gauge",                                                                    \
+	  "1 while its process ends by itself, again and again, and nothing gets done")                                  \
 	X(QUEUE, "belfry_queue_callbacks", "gauge", "callbacks that wait for the journal")                               \
 	X(QUEUE_BYTES, "belfry_queue_bytes", "gauge", "memory that they take, bounded by limits.queue")                  \
 	X(CPU, "process_cpu_seconds_total", "counter", "user and system time")                                           \
@@ -76,18 +81,22 @@ enum metric {
 };
 
 /* X(field, row of METRICS, labels) */
-#define COUNTERS(X)                                          \
-	X(callbacks_late, CALLBACKS_LATE, "")                    \
-	X(requests_bad, REQUESTS_BAD, "")                        \
-	X(connections_accepted, ACCEPTED, "")                    \
-	X(connections_pushed_out, REFUSED, "reason=\"pending\"") \
-	X(handshakes_failed, HANDSHAKES, "")                     \
-	X(bytes_received, RECEIVED, "")                          \
-	X(websockets_came, CAME, "transport=\"websocket\"")      \
-	X(streams_came, CAME, "transport=\"stream\"")            \
-	X(tokens_refused, UNAUTHORIZED, "reason=\"token\"")      \
-	X(tickets_refused, UNAUTHORIZED, "reason=\"ticket\"")    \
-	X(origins_refused, UNAUTHORIZED, "reason=\"origin\"")    \
+#define COUNTERS(X)                                              \
+	X(callbacks_late, CALLBACKS_LATE, "")                        \
+	X(requests_bad, REQUESTS_BAD, "")                            \
+	X(connections_accepted, ACCEPTED, "")                        \
+	X(connections_pushed_out, REFUSED, "reason=\"pending\"")     \
+	X(handshakes_failed, HANDSHAKES, "")                         \
+	X(bytes_received, RECEIVED, "")                              \
+	X(websockets_came, CAME, "transport=\"websocket\"")          \
+	X(streams_came, CAME, "transport=\"stream\"")                \
+	X(tokens_refused, UNAUTHORIZED, "reason=\"token\"")          \
+	X(tickets_refused, UNAUTHORIZED, "reason=\"ticket\"")        \
+	X(origins_refused, UNAUTHORIZED, "reason=\"origin\"")        \
+	X(admin_hosts_refused, ADMIN_REFUSED, "reason=\"host\"")     \
+	X(admin_origins_refused, ADMIN_REFUSED, "reason=\"origin\"") \
+	X(admin_tokens_refused, ADMIN_REFUSED, "reason=\"token\"")   \
+	X(admin_roles_refused, ADMIN_REFUSED, "reason=\"role\"")     \
 	X(subscribers_stalled, STALLED, "")
 
 /* What becomes of a callback; each that got as far as its source's path has exactly one. X(name, outcome, reason) */

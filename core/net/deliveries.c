@@ -3,13 +3,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/access.h"
+#include "net/operator.h"
+#include "net/rights.h"
 #include "store/deliveries.h"
 
 #include <errno.h>
 
-#define DEFAULT_LIMIT 100
-#define MAX_LIMIT 1000
 /* Owed again in one transaction. */
 #define REPLAYS_A_STEP 256
 
@@ -50,21 +49,11 @@ static struct deliveries_exchange *of(struct exchange *exchange)
 
 static bool read_state(struct span word, int *states_)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(states); i++)
-		if (span_equal(word, span_text(states[i]))) {
-			*states_ |= 1 << i;
-			return true;
-		}
-	return false;
-}
-
-static bool read_position(const struct gateway *gateway, struct span text, uint64_t *ret_sequence)
-{
-	struct position position;
-	if (!position_parse(text, &position) || strcmp(position.epoch, store_epoch(gateway->store)) != 0)
-		return false;
-	*ret_sequence = position.sequence;
-	return position.sequence > 0;
+	size_t i;
+	bool is_known = operator_read_word(states, ARRAY_LENGTH(states), word, &i);
+	if (is_known)
+		*states_ |= 1 << i;
+	return is_known;
 }
 
 static bool read_handler(const struct config *config, struct span value, struct buffer *handler)
@@ -74,43 +63,41 @@ static bool read_handler(const struct config *config, struct span value, struct 
 }
 
 /* NULL, or what is wrong. */
-static const char *read_pair(const struct reactor *reactor, struct span name, struct span value, struct wish *wish)
+static const char *read_pair(const struct exchange *exchange, struct span name, struct span value, struct wish *wish)
 {
 	if (span_equal(name, SPAN("handler")))
-		return read_handler(reactor->config, value, &wish->handler) ? NULL : "there is no such handler";
+		return read_handler(exchange_config(exchange), value, &wish->handler) ? NULL : "there is no such handler";
 	if (span_equal(name, SPAN("state")))
 		return read_state(value, &wish->states) ? NULL : "\"state\" is due, claimed, done or dead";
 	if (span_equal(name, SPAN("position")))
-		return read_position(reactor->gateway, value, &wish->position) ? NULL : "\"position\" is none of this journal";
+		return operator_read_position(exchange->reactor->gateway, value, &wish->position)
+				   ? NULL
+				   : "\"position\" is none of this journal";
 	if (span_equal(name, SPAN("before")))
-		return read_position(reactor->gateway, value, &wish->before) ? NULL : "\"before\" is none of this journal";
+		return operator_read_position(exchange->reactor->gateway, value, &wish->before)
+				   ? NULL
+				   : "\"before\" is none of this journal";
 	if (span_equal(name, SPAN("limit")))
-		return span_to_u64(value, MAX_LIMIT, &wish->limit) && wish->limit ? NULL
-																		  : "\"limit\" is a number from 1 to 1000";
+		return operator_read_limit(value, &wish->limit) ? NULL : "\"limit\" is a number from 1 to 1000";
 	wish->is_dead = wish->is_dead || span_equal(name, SPAN("dead"));
 	return span_equal(name, SPAN("dead")) ? NULL : "there is a word in the query that means nothing here";
 }
 
-static const char *read_wish(const struct reactor *reactor, struct span query, struct wish *wish)
+static const char *read_wish(const struct exchange *exchange, struct span query, struct wish *wish)
 {
 	struct span name, value;
 	const char *complaint = NULL;
-	wish->limit = DEFAULT_LIMIT;
+	wish->limit = OPERATOR_DEFAULT_LIMIT;
 	while (!complaint && http_query_next(&query, &name, &value))
-		complaint = read_pair(reactor, name, value, wish);
+		complaint = read_pair(exchange, name, value, wish);
 	return complaint;
 }
 
-/* Whoever comes from a page is sent away: nobody's browser is to be made an administrator's hand. */
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
-	if (http_field(request, "origin").data || !access_is_plain_host(request)) {
-		connection_refuse(exchange->connection, 403, "forbidden", "this is not for pages", NULL);
-		return;
-	}
-	const char *complaint = read_wish(exchange->reactor, request->query, &of(exchange)->wish);
+	const char *complaint = read_wish(exchange, request->query, &of(exchange)->wish);
 	if (complaint)
-		connection_refuse(exchange->connection, 400, "malformed", complaint, NULL);
+		operator_refuse(exchange, complaint);
 }
 
 /* --- answering ---------------------------------------------------------------------------------------------------- */
@@ -129,18 +116,6 @@ static void post(struct deliveries_exchange *deliveries, int error)
 	reactor_post(deliveries->exchange.reactor, &deliveries->note);
 }
 
-static void hold(struct exchange *exchange)
-{
-	exchange->is_held = true;
-	connection_set_deadline(exchange->connection, exchange_config(exchange)->limits.write_timeout_ms);
-}
-
-static void refuse_closing(struct exchange *exchange)
-{
-	exchange->is_held = false;
-	connection_refuse(exchange->connection, 503, "unavailable", "the gateway is stopping", NULL);
-}
-
 static void release(struct exchange *exchange)
 {
 	buffer_finish(&of(exchange)->wish.handler);
@@ -149,20 +124,29 @@ static void release(struct exchange *exchange)
 
 /* --- the list ----------------------------------------------------------------------------------------------------- */
 
-static void add_time(struct buffer *json, const char *key, int64_t ms)
-{
-	char text[CLOCK_TEXT_SIZE];
-	clock_format(ms, text);
-	buffer_add_printf(json, ",\"%s\":\"%s\"", key, text);
-}
-
 static void add_attempt(struct buffer *json, const struct attempt *attempt)
 {
-	buffer_add_printf(json, ",\"last\":{\"outcome\":\"%s\",\"duration_ms\":%lld", outcomes[attempt->outcome],
+	buffer_add_printf(json, "{\"outcome\":\"%s\",\"duration_ms\":%lld", outcomes[attempt->outcome],
 					  (long long)attempt->duration_ms);
-	add_time(json, "started_at", attempt->started_ms);
+	operator_add_time(json, "started_at", attempt->started_ms);
 	buffer_add_json_member(json, "reason", attempt->reason);
 	buffer_add_char(json, '}');
+}
+
+/* How the last one ended and, if all of them were asked for, each. */
+static void add_attempts(struct buffer *json, const struct delivery_row *row)
+{
+	if (!row->n_attempts)
+		return;
+	buffer_add_text(json, ",\"last\":");
+	add_attempt(json, &row->attempts[row->n_attempts - 1]);
+	if (!row->has_all_attempts)
+		return;
+	for (size_t i = 0; i < row->n_attempts; i++) {
+		buffer_add_text(json, i ? "," : ",\"all\":[");
+		add_attempt(json, &row->attempts[i]);
+	}
+	buffer_add_char(json, ']');
 }
 
 static void add_event(struct buffer *json, const struct delivery_row *row)
@@ -176,7 +160,7 @@ static void add_event(struct buffer *json, const struct delivery_row *row)
 	buffer_add_json_member(json, "subtype", event->interactions[row->delivery.interaction].subtype);
 }
 
-static void add_row(struct buffer *json, const char *epoch, const struct delivery_row *row)
+void deliveries_add_row(struct buffer *json, const char *epoch, const struct delivery_row *row)
 {
 	const struct delivery *delivery = &row->delivery;
 	buffer_add_printf(json, "{\"position\":\"%s-%llu\",\"index\":%lld", epoch, (unsigned long long)delivery->sequence,
@@ -184,13 +168,12 @@ static void add_row(struct buffer *json, const char *epoch, const struct deliver
 	buffer_add_json_member(json, "handler", delivery->handler);
 	buffer_add_json_member(json, "state", row->is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
 	buffer_add_printf(json, ",\"attempts\":%lld", (long long)delivery->n_attempts);
-	add_time(json, "owed_since", delivery->owed_ms);
+	operator_add_time(json, "owed_since", delivery->owed_ms);
 	if (delivery->state == DELIVERY_DUE && delivery->due_ms != DELIVERY_BEHIND_MS)
-		add_time(json, "due_at", delivery->due_ms);
+		operator_add_time(json, "due_at", delivery->due_ms);
 	if (row->event)
 		add_event(json, row);
-	if (row->last)
-		add_attempt(json, row->last);
+	add_attempts(json, row);
 	buffer_add_char(json, '}');
 }
 
@@ -202,7 +185,7 @@ static void on_page(struct store_deliveries *question, const struct delivery_row
 	buffer_add_text(json, "{\"deliveries\":[");
 	for (size_t i = 0; i < n; i++) {
 		buffer_add_text(json, i ? ",\n" : "");
-		add_row(json, epoch, &rows[i]);
+		deliveries_add_row(json, epoch, &rows[i]);
 	}
 	buffer_add_char(json, ']');
 	if (n >= question->max)
@@ -216,15 +199,16 @@ static void finish_list(struct exchange *exchange, struct span body)
 	struct deliveries_exchange *deliveries = of(exchange);
 	const struct wish *wish = &deliveries->wish;
 	(void)body;
-	hold(exchange);
+	operator_hold(exchange);
 	deliveries->question = (struct store_deliveries){ .handler = buffer_span(&wish->handler),
 													  .states = wish->states,
 													  .before = wish->before ? wish->before : INT64_MAX,
 													  .only = wish->position,
+													  .wants_all_attempts = wish->position != 0,
 													  .max = (size_t)wish->limit,
 													  .on_page = on_page };
 	if (store_ask_deliveries(exchange->reactor->gateway->store, &deliveries->question) < 0)
-		refuse_closing(exchange);
+		operator_refuse_closing(exchange);
 }
 
 const struct endpoint deliveries_endpoint = {
@@ -295,20 +279,25 @@ static void finish_replay(struct exchange *exchange, struct span body)
 	struct deliveries_exchange *deliveries = of(exchange);
 	(void)body;
 	if (!deliveries->wish.position == !deliveries->wish.is_dead) {
-		connection_refuse(exchange->connection, 400, "malformed", "either \"position\" or \"dead\" says what to replay",
-						  NULL);
+		operator_refuse(exchange, "either \"position\" or \"dead\" says what to replay");
 		return;
 	}
-	hold(exchange);
+	operator_hold(exchange);
 	deliveries->now_ms = clock_wall_ms();
 	if (submit(deliveries) < 0)
-		refuse_closing(exchange);
+		operator_refuse_closing(exchange);
+}
+
+static void begin_replay(struct exchange *exchange, const struct http_request *request)
+{
+	rights_log(exchange, request);
+	begin(exchange, request);
 }
 
 const struct endpoint replay_endpoint = {
 	.methods = "POST",
 	.exchange_size = sizeof(struct deliveries_exchange),
-	.begin = begin,
+	.begin = begin_replay,
 	.finish = finish_replay,
 	.release = release,
 };

@@ -123,22 +123,13 @@ static void set_range(struct events_exchange *events, uint64_t limit)
 	};
 }
 
-/* Side by side, as the store takes them; NULL without memory. */
-static struct filter *list_filters(const struct message *message)
-{
-	struct filter *filters = calloc(message->n_filters, sizeof *filters);
-	for (size_t i = 0; filters && i < message->n_filters; i++)
-		filters[i] = message->filters[i].filter;
-	return filters;
-}
-
 static bool prepare(struct exchange *exchange, const struct http_request *request, struct events_exchange *events)
 {
 	struct grant *grant = access_require(exchange, request, events->message->ticket);
 	if (!grant)
 		return false; /* answered, and the exchange is gone */
 	events->grant = grant;
-	events->filters = list_filters(events->message);
+	events->filters = session_list_filters(events->message);
 	const char *why = session_find_forbidden(exchange_config(exchange), grant, events->message);
 	if (why)
 		connection_refuse(exchange->connection, 403, "forbidden", why, NULL);

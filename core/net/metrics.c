@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "net/limits.h"
+#include "net/survey.h"
+#include "store/deliveries.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -208,15 +210,14 @@ static void add_written(struct scrape *scrape, enum metric metric)
 
 static void add_subscribers(struct scrape *scrape, enum metric metric)
 {
-	static const char *const kinds[] = { [SUBSCRIBER_WEBSOCKET] = "websocket", [SUBSCRIBER_STREAM] = "stream" };
-	static const char *const states[] = { [REPORT_LIVE] = "live", [REPORT_BEHIND] = "behind", [REPORT_IDLE] = "idle" };
 	for (size_t kind = 0; kind < SUBSCRIBER_KINDS; kind++)
 		for (size_t state = 0; state < REPORT_STATES; state++) {
 			char labels[64];
 			uint64_t n = 0;
 			for (size_t i = 0; i < scrape->gateway->n_reactors; i++)
 				n += scrape->reports[i].n_subscribers[kind][state];
-			(void)snprintf(labels, sizeof labels, "transport=\"%s\",state=\"%s\"", kinds[kind], states[state]);
+			(void)snprintf(labels, sizeof labels, "transport=\"%s\",state=\"%s\"", survey_transports[kind],
+						   survey_states[state]);
 			add_sample(scrape->text, metric, labels, n);
 		}
 }
@@ -266,7 +267,9 @@ static uint64_t count_of(const struct supervisor_counts *counts, enum metric met
 		return counts->n_in_hand;
 	if (metric == METRIC_CRASHES)
 		return counts->n_crashed;
-	return metric == METRIC_PROCESSES ? counts->n_processes : counts->is_paused;
+	if (metric == METRIC_PROCESSES)
+		return counts->n_processes;
+	return metric == METRIC_FAILING ? counts->is_failing : counts->is_paused;
 }
 
 static void add_handlers(struct scrape *scrape, enum metric metric)
@@ -278,6 +281,18 @@ static void add_handlers(struct scrape *scrape, enum metric metric)
 		begin_handler_sample(scrape->text, metric, config->handlers[i].name);
 		buffer_add_text(scrape->text, "} ");
 		buffer_add_u64(scrape->text, count_of(&counts, metric));
+		buffer_add_char(scrape->text, '\n');
+	}
+}
+
+static void add_owed(struct scrape *scrape, enum metric metric)
+{
+	const struct config *config = scrape->config;
+	for (size_t i = 0; i < config->n_handlers; i++) {
+		const char *handler = config->handlers[i].name;
+		begin_handler_sample(scrape->text, metric, handler);
+		buffer_add_text(scrape->text, "} ");
+		buffer_add_u64(scrape->text, store_count_owed(scrape->gateway->store, span_text(handler)));
 		buffer_add_char(scrape->text, '\n');
 	}
 }
@@ -387,15 +402,18 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 	[METRIC_CAME] = add_counters,
 	[METRIC_UNAUTHORIZED] = add_counters,
 	[METRIC_STALLED] = add_counters,
+	[METRIC_ADMIN_REFUSED] = add_counters,
 	[METRIC_SUBSCRIBERS] = add_subscribers,
 	[METRIC_WRITTEN] = add_written,
 	[METRIC_HEAD] = add_heads,
 	[METRIC_JOURNAL_COMMITS] = add_commits,
 	[METRIC_DELIVERIES] = add_deliveries,
+	[METRIC_OWED] = add_owed,
 	[METRIC_CLAIMED] = add_handlers,
 	[METRIC_CRASHES] = add_handlers,
 	[METRIC_PROCESSES] = add_handlers,
 	[METRIC_PAUSED] = add_handlers,
+	[METRIC_FAILING] = add_handlers,
 	[METRIC_CPU] = add_cpu,
 	[METRIC_START] = add_start,
 };
@@ -403,11 +421,12 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 /* A metric of handlers, and there are none. */
 static bool has_no_samples(const struct config *config, enum metric metric)
 {
-	return config->n_handlers == 0 && (adders[metric] == add_deliveries || adders[metric] == add_handlers);
+	return config->n_handlers == 0 &&
+		   (adders[metric] == add_deliveries || adders[metric] == add_owed || adders[metric] == add_handlers);
 }
 
-void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct config *config,
-					  const struct report *reports)
+static void add_all(struct buffer *text, struct gateway *gateway, const struct config *config,
+					const struct report *reports)
 {
 	struct scrape scrape = { .text = text, .gateway = gateway, .config = config, .reports = reports };
 	uint64_t values[N_METRICS] = { 0 };
@@ -424,3 +443,28 @@ void metrics_add_text(struct buffer *text, struct gateway *gateway, const struct
 			add_sample(text, metric, "", values[metric]);
 	}
 }
+
+static void conclude(struct survey *survey)
+{
+	struct exchange *exchange = &survey->exchange;
+	CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
+	add_all(&text, exchange->reactor->gateway, exchange_config(exchange), survey->reports);
+	connection_answer(exchange->connection,
+					  &(struct answer){ .status = text.failed ? 503 : 200,
+										.content_type = "text/plain; version=0.0.4; charset=utf-8",
+										.body = buffer_span(&text) });
+}
+
+static void finish(struct exchange *exchange, struct span body)
+{
+	(void)body;
+	survey_start(exchange, survey_report, conclude);
+}
+
+const struct endpoint metrics_endpoint = {
+	.methods = "GET, HEAD",
+	.exchange_size = sizeof(struct survey),
+	.finish = finish,
+	.expire = survey_expire,
+	.release = survey_release,
+};

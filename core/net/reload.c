@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/reload.h"
 
-#include "net/access.h"
+#include "net/rights.h"
 
 /* A plugin may take its time to describe itself. */
 #define PATIENCE_MS 60000
@@ -9,6 +9,7 @@
 struct reload_exchange {
 	struct exchange exchange; /* first */
 	struct reload_request request;
+	struct identity identity;
 	struct note note;
 	int status;
 	struct buffer json;
@@ -47,11 +48,11 @@ static void on_done(struct reload_request *request, int status, struct span json
 
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
-	if (http_field(request, "origin").data || !access_is_plain_host(request)) {
-		connection_refuse(exchange->connection, 403, "forbidden", "this is not for pages", NULL);
-		return;
-	}
-	of(exchange)->request.is_rehearsal = !span_equal(request->method, SPAN("POST"));
+	struct reload_exchange *reload = of(exchange);
+	reload->request.is_rehearsal = !span_equal(request->method, SPAN("POST"));
+	(void)rights_identify(exchange->connection, request, &reload->identity);
+	if (!reload->request.is_rehearsal)
+		rights_log(exchange, request);
 }
 
 static void finish(struct exchange *exchange, struct span body)
@@ -59,7 +60,7 @@ static void finish(struct exchange *exchange, struct span body)
 	struct reload_exchange *reload = of(exchange);
 	struct gateway *gateway = exchange->reactor->gateway;
 	(void)body;
-	reload->request.by = "the admin listener";
+	reload->request.by = reload->identity.name;
 	reload->request.on_done = on_done;
 	exchange->is_held = true;
 	connection_set_deadline(exchange->connection, PATIENCE_MS);

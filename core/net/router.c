@@ -91,7 +91,7 @@ static const struct endpoint *find(const struct connection *connection, const st
 {
 	const struct endpoint *endpoint = NULL;
 	if (connection->serves & SERVES_ADMIN)
-		return admin_find(request);
+		return admin_find(connection, request);
 	if (connection->serves & SERVES_SOURCES)
 		endpoint = find_source(connection, request, ret_source);
 	if (!endpoint && (connection->serves & SERVES_SUBSCRIBERS))

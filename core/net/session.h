@@ -17,6 +17,9 @@ void session_welcome(struct subscriber *subscriber);
 bool session_read_url(struct exchange *exchange, const struct http_request *request, const char *others,
 					  struct message **ret_message);
 void session_free_url(struct message *message); /* NULL is fine */
+/* Its filters side by side, as the store takes them: a list for the caller to free, while what is in them stays the
+ * message's. NULL without memory. */
+struct filter *session_list_filters(const struct message *message) MUST_USE;
 /* Why the grant, or the configuration, does not allow what the message asks for: a sentence. NULL if it is allowed. */
 const char *session_find_forbidden(const struct config *config, const struct grant *grant,
 								   const struct message *message);

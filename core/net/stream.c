@@ -60,6 +60,23 @@ static void send_head(struct exchange *exchange)
 		connection_send(exchange->connection, buffer_span(&head));
 }
 
+void stream_start(struct exchange *exchange, const struct http_request *request, struct grant *grant,
+				  struct message *message)
+{
+	if (!use_last_event_id(exchange, request, message) || !is_granted(exchange, grant, message)) {
+		grant_unref(grant);
+		session_free_url(message);
+		return;
+	}
+	const struct gateway *gateway = exchange->reactor->gateway;
+	send_head(exchange);
+	struct subscriber *subscriber = subscriber_create(exchange, SUBSCRIBER_STREAM, grant, message);
+	if (subscriber && atomic_load(&gateway->is_draining))
+		subscriber_disconnect(subscriber, 1012, "restart", 1000);
+	else if (subscriber)
+		session_welcome(subscriber);
+}
+
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
 	if (!access_check_origin(exchange, request))
@@ -73,18 +90,10 @@ static void begin(struct exchange *exchange, const struct http_request *request)
 	if (!session_read_url(exchange, request, "", &message))
 		return;
 	struct grant *grant = access_require(exchange, request, message->ticket);
-	if (!grant || !use_last_event_id(exchange, request, message) || !is_granted(exchange, grant, message)) {
-		grant_unref(grant);
+	if (grant)
+		stream_start(exchange, request, grant, message);
+	else
 		session_free_url(message);
-		return;
-	}
-	const struct gateway *gateway = exchange->reactor->gateway;
-	send_head(exchange);
-	struct subscriber *subscriber = subscriber_create(exchange, SUBSCRIBER_STREAM, grant, message);
-	if (subscriber && atomic_load(&gateway->is_draining))
-		subscriber_disconnect(subscriber, 1012, "restart", 1000);
-	else if (subscriber)
-		session_welcome(subscriber);
 }
 
 const struct endpoint stream_endpoint = { .methods = "GET", .exchange_size = sizeof(struct exchange), .begin = begin };

@@ -6,6 +6,7 @@
 #include "net/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* How long the peer may take to answer our close. */
 #define CLOSE_TIMEOUT_MS 5000
@@ -305,6 +306,11 @@ size_t subscriber_position(const struct subscriber *subscriber, uint64_t sequenc
 	return position_format(&position, ret_text);
 }
 
+void subscriber_session(const struct subscriber *subscriber, char ret_text[static SUBSCRIBER_SESSION_SIZE])
+{
+	(void)snprintf(ret_text, SUBSCRIBER_SESSION_SIZE, "%016llx", (unsigned long long)subscriber->session);
+}
+
 void subscriber_gap(void *owner, uint64_t after, uint64_t resumed_at)
 {
 	struct subscriber *subscriber = owner;
@@ -485,6 +491,9 @@ struct subscriber *subscriber_create(struct exchange *exchange, enum subscriber_
 	connection_subscribe(connection, subscriber);
 	subscriber->kind = kind;
 	subscriber->connection = connection;
+	subscriber->since_ms = clock_wall_ms();
+	if (digest_random(&subscriber->session, sizeof subscriber->session) < 0)
+		subscriber->session = clock_monotonic_ns(); /* a name is all that it is */
 	subscriber->member.owner = subscriber;
 	subscriber->member.fd = kind == SUBSCRIBER_WEBSOCKET && !connection->link.is_tls ? connection->link.fd : -1;
 	websocket_reader_init(&subscriber->reader, settings(subscriber)->max_message_bytes);

@@ -34,6 +34,8 @@ struct subscriber {
 	uint8_t n_mistakes; /* messages that were malformed */
 	uint32_t allowance; /* frames that may come now, see max_messages_per_second */
 	uint64_t allowance_at_ns;
+	uint64_t session; /* its name: a random number */
+	int64_t since_ms; /* wall clock */
 	struct connection *connection;
 	struct member member;
 	struct websocket_reader reader;
@@ -61,6 +63,9 @@ void subscriber_fail(void *subscriber);
 
 /* Sends a message. For the event stream: type is the event's, and the position (may be empty) is where to resume. */
 void subscriber_send(struct subscriber *subscriber, const char *type, struct span position, struct span json);
+/* "0f1e2d3c4b5a6978" */
+#define SUBSCRIBER_SESSION_SIZE 17
+void subscriber_session(const struct subscriber *subscriber, char ret_text[static SUBSCRIBER_SESSION_SIZE]);
 void subscriber_set_due(struct subscriber *subscriber, enum subscriber_due due, uint64_t ns);
 /* Takes the grant over; its expiry becomes due. */
 void subscriber_set_grant(struct subscriber *subscriber, struct grant *grant);

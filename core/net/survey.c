@@ -7,7 +7,7 @@
 struct survey_note {
 	struct note note; /* first */
 	struct survey *survey;
-	struct report *report; /* NULL if only the answer counts */
+	size_t index; /* of the reactor that is asked */
 	bool is_back;
 };
 
@@ -18,33 +18,42 @@ static struct survey *survey_of(struct exchange *exchange)
 
 /* --- on the reactor that is asked --------------------------------------------------------------------------------- */
 
-static enum report_state state_of(const struct member *member)
+const char *const survey_states[] = { [REPORT_LIVE] = "live", [REPORT_BEHIND] = "behind", [REPORT_IDLE] = "idle" };
+const char *const survey_transports[] = { [SUBSCRIBER_WEBSOCKET] = "websocket", [SUBSCRIBER_STREAM] = "stream" };
+
+enum report_state survey_state(const struct subscriber *subscriber)
 {
-	if (member->state == MEMBER_OUTSIDE)
+	if (subscriber->member.state == MEMBER_OUTSIDE)
 		return REPORT_IDLE;
-	return member->state == MEMBER_LIVE ? REPORT_LIVE : REPORT_BEHIND;
+	return subscriber->member.state == MEMBER_LIVE ? REPORT_LIVE : REPORT_BEHIND;
+}
+
+uint64_t survey_lag(const struct reactor *reactor, const struct subscriber *subscriber)
+{
+	uint64_t head = hub_head(reactor->hub), position = hub_position(reactor->hub, &subscriber->member);
+	return head > position ? head - position : 0;
 }
 
 static void count_subscribers(const struct reactor *reactor, struct report *report)
 {
-	uint64_t head = hub_head(reactor->hub);
 	for (const struct connection *c = reactor->connections; c; c = c->next) {
 		if (!c->subscriber)
 			continue;
-		uint64_t position = hub_position(reactor->hub, &c->subscriber->member);
-		report->n_subscribers[c->subscriber->kind][state_of(&c->subscriber->member)]++;
-		if (head > position && head - position > report->lag)
-			report->lag = head - position;
+		uint64_t lag = survey_lag(reactor, c->subscriber);
+		report->n_subscribers[c->subscriber->kind][survey_state(c->subscriber)]++;
+		report->lag = lag > report->lag ? lag : report->lag;
 	}
 }
 
-static void fill_report(const struct reactor *reactor, const struct config *config, struct report *report)
+void survey_report(struct survey *survey, const struct reactor *reactor, size_t i)
 {
+	struct report *report = &survey->reports[i];
 	report->counters = reactor->counters;
-	for (size_t i = 0; i < config->n_sources; i++) {
-		const struct tally *tally = tally_find(reactor->tallies, config->sources[i].name);
+	const struct config *config = exchange_config(&survey->exchange);
+	for (size_t k = 0; k < config->n_sources; k++) {
+		const struct tally *tally = tally_find(reactor->tallies, config->sources[k].name);
 		if (tally) /* else it is on its way to this reactor */
-			report->sources[i] = tally->counters;
+			report->sources[k] = tally->counters;
 	}
 	report->n_pending = reactor->n_pending;
 	report->n_delivered = hub_delivered(reactor->hub);
@@ -74,8 +83,8 @@ static void on_back(struct reactor *reactor, struct note *note)
 static void on_asked(struct reactor *reactor, struct note *note)
 {
 	struct survey_note *question = CONTAINER_OF(note, struct survey_note, note);
-	if (question->report)
-		fill_report(reactor, exchange_config(&question->survey->exchange), question->report);
+	if (question->survey->look)
+		question->survey->look(question->survey, reactor, question->index);
 	note->run = on_back;
 	reactor_post(question->survey->exchange.reactor, note);
 }
@@ -84,26 +93,30 @@ static bool make_notes(struct survey *survey, const struct gateway *gateway)
 {
 	survey->n_notes = gateway->n_reactors;
 	survey->notes = calloc(survey->n_notes, sizeof *survey->notes);
-	survey->reports = calloc(survey->n_notes, sizeof *survey->reports);
-	if (!survey->notes || !survey->reports)
-		return false;
-	for (size_t i = 0; i < survey->n_notes; i++) {
-		struct report *report = survey->wants_reports ? &survey->reports[i] : NULL;
-		survey->notes[i] = (struct survey_note){ { .run = on_asked }, survey, report, false };
-		if (report &&
-			!(report->sources = calloc(exchange_config(&survey->exchange)->n_sources, sizeof *report->sources)))
-			return false;
-	}
-	return true;
+	for (size_t i = 0; survey->notes && i < survey->n_notes; i++)
+		survey->notes[i] = (struct survey_note){ { .run = on_asked }, survey, i, false };
+	return survey->notes;
 }
 
-void survey_start(struct exchange *exchange, bool wants_reports, void (*conclude)(struct survey *survey))
+static bool make_reports(struct survey *survey)
+{
+	size_t n_sources = exchange_config(&survey->exchange)->n_sources;
+	survey->reports = calloc(survey->n_notes, sizeof *survey->reports);
+	bool is_made = survey->reports;
+	for (size_t i = 0; is_made && i < survey->n_notes; i++) {
+		survey->reports[i].sources = calloc(n_sources, sizeof *survey->reports[i].sources);
+		is_made = survey->reports[i].sources;
+	}
+	return is_made;
+}
+
+void survey_start(struct exchange *exchange, survey_look *look, void (*conclude)(struct survey *survey))
 {
 	struct survey *survey = survey_of(exchange);
 	struct gateway *gateway = exchange->reactor->gateway;
-	survey->wants_reports = wants_reports;
+	survey->look = look;
 	survey->conclude = conclude;
-	if (!make_notes(survey, gateway)) {
+	if (!make_notes(survey, gateway) || (look == survey_report && !make_reports(survey))) {
 		connection_refuse(exchange->connection, 503, "unavailable", "out of memory", NULL);
 		return;
 	}

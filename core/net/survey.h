@@ -10,6 +10,12 @@
 #include "net/subscriber.h"
 
 enum report_state { REPORT_LIVE, REPORT_BEHIND, REPORT_IDLE, REPORT_STATES };
+/* "live", ...; "websocket", ... */
+extern const char *const survey_states[REPORT_STATES], *const survey_transports[SUBSCRIBER_KINDS];
+/* On its reactor's thread. */
+enum report_state survey_state(const struct subscriber *subscriber);
+/* How many events it is behind. */
+uint64_t survey_lag(const struct reactor *reactor, const struct subscriber *subscriber);
 
 /* What one reactor says. */
 struct report {
@@ -19,18 +25,26 @@ struct report {
 	uint64_t n_subscribers[SUBSCRIBER_KINDS][REPORT_STATES];
 };
 
+struct survey;
+
+/* What is looked at on the i-th reactor, on its thread. */
+typedef void survey_look(struct survey *survey, const struct reactor *reactor, size_t i);
+/* Fills survey::reports. */
+survey_look survey_report;
+
 /* The exchange of an endpoint that asks first: its `finish` calls survey_start(), `expire` and `release` are these. */
 struct survey {
 	struct exchange exchange; /* first */
 	struct survey_note *notes;
 	size_t n_notes, n_left;
-	bool wants_reports;
-	struct report *reports; /* by reactor */
+	survey_look *look;
+	struct report *reports; /* by reactor; NULL unless they were asked for */
 	/* Answers the exchange. */
 	void (*conclude)(struct survey *survey);
 };
 
-void survey_start(struct exchange *exchange, bool wants_reports, void (*conclude)(struct survey *survey));
+/* look: NULL if only the answer counts. */
+void survey_start(struct exchange *exchange, survey_look *look, void (*conclude)(struct survey *survey));
 void survey_expire(struct exchange *exchange);
 void survey_release(struct exchange *exchange);
 

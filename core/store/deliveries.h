@@ -141,9 +141,11 @@ int store_submit(struct store *store, struct store_work *work) MUST_USE;
 
 struct delivery_row {
 	struct delivery delivery;
-	bool is_damaged;            /* what it says is not to be trusted; it is owed */
-	const struct event *event;  /* NULL if it is damaged or gone */
-	const struct attempt *last; /* NULL if there was none */
+	bool is_damaged;                /* what it says is not to be trusted; it is owed */
+	const struct event *event;      /* NULL if it is damaged or gone */
+	const struct attempt *attempts; /* the last one; or all of them in order, if they were asked for */
+	size_t n_attempts;
+	bool has_all_attempts;
 };
 
 /* Deliveries by sequence, newest first. */
@@ -154,11 +156,15 @@ struct store_deliveries {
 	uint64_t before;     /* sequences less than this */
 	uint64_t only;       /* this sequence alone; 0: all */
 	size_t max;          /* rows; those of one sequence are never torn apart */
+	bool wants_all_attempts;
 	/* On the reader's thread, once. Everything is valid during the call. */
 	void (*on_page)(struct store_deliveries *question, const struct delivery_row *rows, size_t n, int error);
 	void *owner;
 };
 int store_ask_deliveries(struct store *store, struct store_deliveries *question) MUST_USE;
+
+/* How many deliveries the handler is owed: due or claimed. Any thread. */
+uint64_t store_count_owed(const struct store *store, struct span handler);
 
 /* Which handlers are owed anything. */
 struct store_owed {

@@ -42,9 +42,10 @@ void delivery_tell_damage(const struct delivery *delivery);
 #define ATTEMPT_INSERT                                                                                             \
 	"INSERT OR REPLACE INTO attempts (sequence, handler, interaction, attempt, started_ms, duration_ms, outcome, " \
 	"reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-#define ATTEMPT_SELECT_LAST                                                                                 \
+/* The newest first. */
+#define ATTEMPT_SELECT                                                                                      \
 	"SELECT started_ms, duration_ms, outcome, reason FROM attempts WHERE sequence = ? AND handler = ? AND " \
-	"interaction = ? ORDER BY attempt DESC LIMIT 1"
+	"interaction = ? ORDER BY attempt DESC LIMIT ?"
 /* Attempt number delivery->n_attempts. 0 or -errno. */
 int attempt_insert(sqlite3_stmt *statement, const struct delivery *delivery, const struct attempt *attempt) MUST_USE;
 /* Binds what attempts are found by. 0 or -errno. */

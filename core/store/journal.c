@@ -68,6 +68,7 @@ static const char *const statements[STATEMENTS] = {
 int journal_begin(struct journal *journal)
 {
 	journal->log.is_given_state = false;
+	owed_counts_roll_back(journal->owed);
 	return journal->is_broken ? -EIO : sqlite_step(journal->statements[STATEMENT_BEGIN]);
 }
 
@@ -76,8 +77,10 @@ int journal_end(struct journal *journal, int outcome)
 	int r = outcome < 0 ? outcome : journal_file_in_place(&journal->file);
 	if (r == 0)
 		r = sqlite_step(journal->statements[STATEMENT_COMMIT]);
-	if (r == 0)
+	if (r == 0) {
+		owed_counts_commit(journal->owed);
 		return outcome;
+	}
 	if (!sqlite3_get_autocommit(journal->db) && sqlite_step(journal->statements[STATEMENT_ROLLBACK]) < 0)
 		journal->is_broken = true;
 	journal->is_ready = false; /* it may have been the sync that failed: see journal.h */
@@ -337,11 +340,32 @@ int journal_find_oldest(struct journal *journal)
 	return r;
 }
 
+/* A page that is damaged keeps no callback out: then what is counted begins with nothing. */
+static void count_owed(struct journal *journal)
+{
+	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
+	int code = SQLITE_DONE;
+	int r = sqlite_prepare(journal->db,
+						   "SELECT handler, count(*) FROM deliveries INDEXED BY deliveries_open WHERE state < 2 "
+						   "GROUP BY handler",
+						   &statement);
+	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		r = owed_counts_add(journal->owed, sqlite_column(statement, 0), sqlite3_column_int64(statement, 1));
+	if (r == 0)
+		r = sqlite_errno(journal->db, code);
+	if (r == 0)
+		owed_counts_commit(journal->owed);
+	else
+		log_error("what handlers are owed cannot be counted", LOG_TEXT("path", journal->file.path), LOG_ERRNO(r));
+}
+
 static int look_for_deliveries(struct journal *journal)
 {
 	int64_t has_any;
 	int r = sqlite_ask(journal->db, "SELECT EXISTS (SELECT 1 FROM deliveries)", &has_any);
 	journal->has_deliveries = journal->upkeep.has_released = r == 0 && has_any;
+	if (r == 0 && has_any)
+		count_owed(journal);
 	return r;
 }
 
@@ -404,6 +428,8 @@ static int open_parts(struct journal *journal, const char *path, char **ret_mess
 	if (r == 0)
 		r = tail_create(&journal->tail);
 	if (r == 0)
+		r = owed_counts_create(&journal->owed);
+	if (r == 0)
 		r = set_up_database(journal, ret_message);
 	if (r < 0)
 		return r;
@@ -450,6 +476,7 @@ void journal_close(struct journal *journal)
 	record_texts_finish(&journal->texts);
 	buffer_finish(&journal->handler);
 	duplicates_destroy(journal->duplicates);
+	owed_counts_destroy(journal->owed);
 	tail_destroy(journal->tail);
 	journal_file_finish(&journal->file);
 	free(journal);

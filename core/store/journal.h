@@ -26,6 +26,7 @@
 
 #include "store/deliveries.h"
 #include "store/duplicates.h"
+#include "store/owed.h"
 #include "store/record.h"
 #include "store/state.h"
 #include "store/store.h"
@@ -88,6 +89,7 @@ struct journal {
 	struct journal_state state; /* as it is durable; its head may be in the events alone (head.h) */
 	struct tail *tail;          /* any thread */
 	struct duplicates *duplicates;
+	struct owed_counts *owed;
 	struct record_texts texts;
 	struct buffer handler;              /* a name, while its delivery is at work */
 	char epoch[POSITION_MAX_EPOCH + 1]; /* any thread */

@@ -13,6 +13,9 @@
 /* The newest are searched for no further back than this, if there is nothing to look up. */
 #define NEWEST_MAX_ROWS 262144
 
+/* Of one delivery, where all are asked for. */
+#define MAX_ATTEMPTS 1000
+
 /* By sequence, newest first; of one sequence in order of handler and interaction. ?3: states as bits. */
 #define DELIVERIES_SELECT                                                                                           \
 	DELIVERY_SELECT "WHERE sequence < ?1 AND sequence >= ?2 AND ((1 << state) & ?3) AND (?4 = '' OR handler = ?4) " \
@@ -43,7 +46,7 @@ int reader_create(struct journal *journal, struct reader **ret_reader)
 	if (r == 0)
 		r = sqlite_prepare(reader->db, DELIVERIES_SELECT, &reader->deliveries);
 	if (r == 0)
-		r = sqlite_prepare(reader->db, ATTEMPT_SELECT_LAST, &reader->attempt);
+		r = sqlite_prepare(reader->db, ATTEMPT_SELECT, &reader->attempt);
 	if (r == 0)
 		r = sqlite_prepare(reader->db,
 						   "SELECT handler FROM deliveries INDEXED BY deliveries_open WHERE state < 2 AND handler > ? "
@@ -138,7 +141,8 @@ static int find_candidate(struct scan *scan)
 
 static bool is_wanted(const struct store_read *read, const struct event *event)
 {
-	if (event->kind != EVENT_CALLBACK && event->kind != EVENT_OUTCOME)
+	int kinds = read->kinds ? read->kinds : STORE_PUSHED_KINDS;
+	if (!(kinds >> event->kind & 1))
 		return false;
 	for (size_t i = 0; i < read->n_filters; i++)
 		if (filter_matches(&read->filters[i], event))
@@ -206,13 +210,13 @@ static int scan_step(struct scan *scan)
 
 static int scan_all(struct scan *scan)
 {
-	size_t n_rows = 0;
+	size_t n_rows = 0, max_rows = scan->read->max_rows ? scan->read->max_rows : NEWEST_MAX_ROWS;
 	int r;
 	do {
 		r = scan_step(scan);
 		n_rows += scan->n_rows;
 	} while (r == 0 && scan->is_backward && !is_at_end(scan) && !is_full(scan) &&
-			 (!scan->terms.is_everything || n_rows < NEWEST_MAX_ROWS));
+			 (!scan->terms.is_everything || n_rows < max_rows));
 	return r;
 }
 
@@ -228,6 +232,12 @@ static void reverse(struct scan *scan)
 		scan->events[k] = event;
 		scan->sequences[k] = sequence;
 	}
+}
+
+/* Everything from here on has been looked at. */
+static uint64_t reached(const struct scan *scan)
+{
+	return !scan->is_backward || is_at_end(scan) ? scan->first : scan->at + 1;
 }
 
 /* Everything up to here has been looked at. */
@@ -254,6 +264,8 @@ static int make_page(struct reader *reader, const struct store_read *read, struc
 		return -ENOMEM;
 	scan->at = scan->is_backward ? scan->last : scan->first;
 	terms_of_filters(read->filters, read->n_filters, &scan->terms);
+	if (read->kinds & ~STORE_PUSHED_KINDS)
+		scan->terms.is_everything = true; /* the others have no terms */
 	int r = scan_all(scan);
 	if (scan->is_backward)
 		reverse(scan);
@@ -269,6 +281,7 @@ static void answer_events(struct reader *reader, struct store_read *read)
 		.sequences = scan.sequences,
 		.n = r < 0 ? 0 : scan.n,
 		.scanned = r < 0 ? read->after : scanned(&scan),
+		.reached = r < 0 ? read->until + 1 : reached(&scan),
 		.oldest = atomic_load(&reader->journal->oldest), /* after the scan: what was purged meanwhile is a gap */
 		.n_damaged = scan.n_damaged,
 		.damaged_first = scan.damaged_first,
@@ -286,11 +299,11 @@ static void answer_events(struct reader *reader, struct store_read *read)
 
 /* A row in memory of its own. */
 struct listed {
-	struct delivery_row row; /* its handler in `handler`; `last` set at the end */
-	struct attempt last;
-	bool has_last;
+	struct delivery_row row;  /* its handler in `handler` */
+	struct attempt *attempts; /* their reasons in `reasons` */
+	size_t n_attempts;
 	struct event *event; /* a reference, or NULL */
-	struct buffer handler, reason;
+	struct buffer handler, reasons;
 };
 
 struct listing {
@@ -298,13 +311,18 @@ struct listing {
 	size_t n, max;
 };
 
+static void listed_finish(struct listed *listed)
+{
+	free(listed->attempts);
+	buffer_finish(&listed->handler);
+	buffer_finish(&listed->reasons);
+	event_unref(listed->event);
+}
+
 static void listing_finish(struct listing *listing)
 {
-	for (size_t i = 0; i < listing->n; i++) {
-		buffer_finish(&listing->rows[i].handler);
-		buffer_finish(&listing->rows[i].reason);
-		event_unref(listing->rows[i].event);
-	}
+	for (size_t i = 0; i < listing->n; i++)
+		listed_finish(&listing->rows[i]);
 	free(listing->rows);
 }
 
@@ -322,28 +340,56 @@ static struct listed *listing_add(struct listing *listing)
 	return &listing->rows[listing->n++];
 }
 
-static int read_last_attempt(struct reader *reader, struct listed *listed)
+/* The newest come first; its reason is the next in `reasons`. */
+static int read_attempt(sqlite3_stmt *statement, struct listed *listed)
+{
+	struct attempt *grown = reallocarray(listed->attempts, listed->n_attempts + 1, sizeof *grown);
+	struct span reason = sqlite_column(statement, 3);
+	if (!grown)
+		return -ENOMEM;
+	listed->attempts = grown;
+	listed->attempts[listed->n_attempts++] =
+		(struct attempt){ .started_ms = sqlite3_column_int64(statement, 0),
+						  .duration_ms = sqlite3_column_int64(statement, 1),
+						  .outcome = (enum attempt_outcome)(sqlite3_column_int64(statement, 2) & 3),
+						  .reason = { NULL, reason.n } };
+	buffer_add(&listed->reasons, reason);
+	return listed->reasons.failed ? -ENOMEM : 0;
+}
+
+/* In order, each with its reason. */
+static void order_attempts(struct listed *listed)
+{
+	struct span rest = buffer_span(&listed->reasons);
+	for (size_t i = 0; i < listed->n_attempts; i++) {
+		listed->attempts[i].reason.data = rest.data;
+		rest = span_skip(rest, listed->attempts[i].reason.n);
+	}
+	for (size_t i = 0; i < listed->n_attempts / 2; i++) {
+		struct attempt *first = &listed->attempts[i], *last = &listed->attempts[listed->n_attempts - 1 - i],
+					   kept = *first;
+		*first = *last;
+		*last = kept;
+	}
+}
+
+static int read_attempts(struct reader *reader, struct listed *listed, size_t max)
 {
 	sqlite3_stmt *statement = reader->attempt;
-	int r = delivery_bind_key(statement, &listed->row.delivery);
-	if (r < 0)
-		return r;
-	int code = sqlite3_step(statement);
-	if (code == SQLITE_ROW) {
-		listed->has_last = true;
-		listed->last = (struct attempt){ .started_ms = sqlite3_column_int64(statement, 0),
-										 .duration_ms = sqlite3_column_int64(statement, 1),
-										 .outcome = (enum attempt_outcome)(sqlite3_column_int64(statement, 2) & 3) };
-		buffer_add(&listed->reason, sqlite_column(statement, 3));
-		listed->last.reason = buffer_span(&listed->reason);
-	}
-	r = listed->reason.failed ? -ENOMEM : sqlite_errno(reader->db, code);
+	int r = delivery_bind_key(statement, &listed->row.delivery), code = SQLITE_DONE;
+	if (r == 0)
+		r = sqlite_bind_number(statement, 4, (int64_t)max);
+	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW)
+		r = read_attempt(statement, listed);
+	if (r == 0)
+		r = sqlite_errno(reader->db, code);
 	(void)sqlite3_reset(statement);
+	order_attempts(listed);
 	return r;
 }
 
 /* The row that the statement stands on, and what belongs to it. */
-static int list_row(struct reader *reader, struct listing *listing)
+static int list_row(struct reader *reader, const struct store_deliveries *question, struct listing *listing)
 {
 	struct delivery delivery;
 	struct listed *listed = listing_add(listing);
@@ -352,12 +398,14 @@ static int list_row(struct reader *reader, struct listing *listing)
 		return r;
 	buffer_add(&listed->handler, delivery.handler);
 	delivery.handler = buffer_span(&listed->handler);
-	listed->row = (struct delivery_row){ .delivery = delivery, .is_damaged = r == DELIVERY_E_DAMAGED };
+	listed->row = (struct delivery_row){ .delivery = delivery,
+										 .is_damaged = r == DELIVERY_E_DAMAGED,
+										 .has_all_attempts = question->wants_all_attempts };
 	if (listed->handler.failed)
 		return -ENOMEM;
 	r = record_select(reader->row, &reader->scratch, delivery.sequence, &listed->event);
 	if (r == 0 || r == -EBADMSG || r == -ENOENT)
-		r = read_last_attempt(reader, listed);
+		r = read_attempts(reader, listed, question->wants_all_attempts ? MAX_ATTEMPTS : 1);
 	return r;
 }
 
@@ -373,7 +421,7 @@ static int list(struct reader *reader, const struct store_deliveries *question, 
 		uint64_t sequence = (uint64_t)sqlite3_column_int64(statement, 0);
 		if (listing->n >= question->max && listing->rows[listing->n - 1].row.delivery.sequence != sequence)
 			break;
-		r = list_row(reader, listing);
+		r = list_row(reader, question, listing);
 	}
 	if (r == 0)
 		r = sqlite_errno(reader->db, code);
@@ -391,7 +439,8 @@ static void answer_deliveries(struct reader *reader, struct store_deliveries *qu
 	for (size_t i = 0; r == 0 && i < listing.n; i++) {
 		rows[i] = listing.rows[i].row;
 		rows[i].event = listing.rows[i].event;
-		rows[i].last = listing.rows[i].has_last ? &listing.rows[i].last : NULL;
+		rows[i].attempts = listing.rows[i].attempts;
+		rows[i].n_attempts = listing.rows[i].n_attempts;
 	}
 	question->on_page(question, rows, r < 0 ? 0 : listing.n, r);
 	listing_finish(&listing);

@@ -422,6 +422,11 @@ int store_ask_state(struct store *store, struct store_state *question)
 	return ask(store, &question->question);
 }
 
+uint64_t store_count_owed(const struct store *store, struct span handler)
+{
+	return owed_counts_get(store->journal->owed, handler);
+}
+
 const char *store_epoch(const struct store *store)
 {
 	return store->journal->epoch;

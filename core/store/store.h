@@ -133,6 +133,9 @@ struct store_question {
 	struct store_question *next; /* the store's */
 };
 
+/* What subscribers can get. */
+#define STORE_PUSHED_KINDS (1 << EVENT_CALLBACK | 1 << EVENT_OUTCOME)
+
 /* A question to the reader. The caller's memory until on_page has been called. */
 struct store_read {
 	struct store_question question;
@@ -141,6 +144,8 @@ struct store_read {
 	uint64_t until;               /* and not greater than this, nor than the head */
 	const struct filter *filters; /* matches if any does; none at all: everything */
 	size_t n_filters;
+	int kinds;         /* 1 << EVENT_CALLBACK | ...; 0: STORE_PUSHED_KINDS. Others are not in the index */
+	size_t max_rows;   /* NEWEST: of what is not in the index, no more are looked at; 0: many */
 	size_t max_events; /* 1.. */
 	size_t max_bytes;  /* bodies; at least one event is returned whatever its size */
 	/* On the reader thread, once. The page is the reader's: take references, do not keep the arrays. */
@@ -149,10 +154,11 @@ struct store_read {
 };
 
 struct store_page {
-	struct event *const *events; /* in order of sequence; malformed events are left out */
+	struct event *const *events; /* in order of sequence */
 	const uint64_t *sequences;
 	size_t n;
 	uint64_t scanned; /* FORWARD: all that matches up to here is in this page (`until` or the head at the end) */
+	uint64_t reached; /* NEWEST: all that matches from here on is in this page */
 	uint64_t oldest;  /* the oldest sequence that the journal still holds; after + 1 < oldest means a gap */
 	size_t n_damaged; /* records that were damaged or missing: left out, logged, counted. FORWARD: then the page has no
 					   * events, so that what is lost can be told in its place */

@@ -55,6 +55,8 @@ int work_owe(struct journal *journal, const struct append *append, uint64_t sequ
 			.owed_ms = now_ms,
 		};
 		r = delivery_write(journal->statements[STATEMENT_DELIVERY_INSERT], &journal->texts.scratch, &delivery);
+		if (r == 0)
+			r = owed_counts_add(journal->owed, delivery.handler, 1);
 	}
 	return r;
 }
@@ -91,6 +93,8 @@ static int settle(struct journal *journal, struct delivery *delivery, const stru
 	}
 	if (r == 0)
 		r = update(journal, delivery);
+	if (r == 0 && is_over(delivery))
+		r = owed_counts_add(journal->owed, delivery->handler, -1);
 	if (r == 0 && is_over(delivery) && has_others)
 		r = release_next(journal, delivery);
 	if (is_over(delivery) && delivery->sequence <= journal->state.purged)
@@ -240,7 +244,8 @@ static int owe_again(struct journal *journal, struct delivery *delivery, int64_t
 	delivery->owed_ms = now_ms + 1;
 	delivery->n_before = delivery->n_attempts;
 	delivery->n_interrupted = delivery->n_crashed = 0;
-	return update(journal, delivery);
+	r = update(journal, delivery);
+	return r < 0 ? r : owed_counts_add(journal->owed, delivery->handler, 1);
 }
 
 static int run_replay(struct journal *journal, struct store_replay *replay)
@@ -381,6 +386,8 @@ int work_check_finished(struct journal *journal, uint64_t first, uint64_t last)
 	while ((r = find_damaged(journal, first, last, &delivery)) == 0) {
 		mend(journal, &delivery, clock_wall_ms());
 		r = update(journal, &delivery);
+		if (r == 0)
+			r = owed_counts_add(journal->owed, delivery.handler, 1);
 		if (r < 0)
 			return r;
 	}

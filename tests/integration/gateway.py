@@ -91,6 +91,17 @@ def merge(base, changes):
     return result
 
 
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=PATIENCE)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(self.path)
+
+
 class Gateway:
     """`changes` are laid over a small configuration: one listener for all, one source, anonymous subscribers.
     `runner` is a command that runs belfryd, as in valgrind belfryd ..."""
@@ -322,8 +333,14 @@ class Gateway:
         host, port = self.listener(serves)["address"].rsplit(":", 1)
         return host.strip("[]"), int(port)
 
-    def request(self, method, path, body=None, headers=None, serves="subscribers"):
-        connection = http.client.HTTPConnection(*self.address(serves), timeout=PATIENCE)
+    def request(self, method, path, body=None, headers=None, serves="subscribers", unix=None):
+        """At the first listener that serves this, or at a socket."""
+        if not unix and self.listener(serves)["address"].startswith("unix:"):
+            unix = self.listener(serves)["address"].removeprefix("unix:")
+        if unix:
+            connection = UnixConnection(str(unix))
+        else:
+            connection = http.client.HTTPConnection(*self.address(serves), timeout=PATIENCE)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()

@@ -229,5 +229,5 @@ def test_health_and_metrics():
         assert metrics.status == 200
         samples = [line for line in metrics.body.decode().splitlines() if line and not line.startswith("#")]
         assert any(line.endswith(" 1") and "callbacks" in line for line in samples)
-        assert gateway.request("GET", "/events", serves="admin").status == 404
+        assert gateway.request("GET", "/subscribe", serves="admin").status == 404
         assert gateway.request("POST", "/callbacks/cronofy", b"", serves="admin").status == 404

@@ -327,14 +327,6 @@ def test_senseless_questions_are_refused():
             operate(gateway, *words, expect_exit=2)
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://127.0.0.1"}, {"Host": "rebound.example.com"}], ids=str)
-@pytest.mark.parametrize("method, path", [("GET", "/deliveries"), ("POST", "/replay?dead")])
-def test_pages_are_sent_away(method, path, headers):
-    with Gateway({**handlers(), **ADMIN}) as gateway:
-        assert gateway.request(method, path, headers=headers, serves="admin").status == 403
-        assert gateway.request(method, path, serves="admin").status == 200
-
-
 def find_handlers(gateway):
     """The numbers of its handlers' processes."""
     pids = []

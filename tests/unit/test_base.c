@@ -648,6 +648,20 @@ static void test_nearest(void)
 	CU_ASSERT_PTR_NULL(nearest_of("aa", (const char *const[]){ "bb" }, 1));
 }
 
+static void test_histogram_quantiles(void)
+{
+	struct histogram histogram = { 0 };
+	CU_ASSERT_EQUAL(histogram_quantile(&histogram, 99), 0);
+	for (int i = 0; i < 100; i++)
+		histogram_add(&histogram, 300000); /* in the bucket from 0.25 to 0.5 ms */
+	CU_ASSERT_EQUAL(histogram_quantile(&histogram, 50), 375000);
+	CU_ASSERT_EQUAL(histogram_quantile(&histogram, 100), 500000);
+	for (int i = 0; i < 2; i++)
+		histogram_add(&histogram, UINT64_MAX / 4); /* beyond the last bound */
+	CU_ASSERT_EQUAL(histogram_quantile(&histogram, 99), 5000000000);
+	CU_ASSERT_TRUE(histogram_quantile(&histogram, 98) <= 500000);
+}
+
 UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "only ASCII letters have a case", test_span_case_is_ascii },
 		  { "blanks around are trimmed, others not", test_span_trim },
@@ -666,7 +680,9 @@ UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "times are RFC 3339, also the first and the last", test_clock_formats }, { "clocks run", test_clock_runs },
 		  { "a histogram's value goes into the first bucket that it does not exceed", test_histogram_buckets },
 		  { "a histogram's bounds are what they say", test_histogram_bounds },
-		  { "histograms are added up", test_histogram_merges }, { "a log line is key=value", test_log_lines },
+		  { "histograms are added up", test_histogram_merges },
+		  { "a histogram's quantiles are within its buckets", test_histogram_quantiles },
+		  { "a log line is key=value", test_log_lines },
 		  { "values cannot forge lines, fields or colours", test_log_cannot_be_forged },
 		  { "long values are cut", test_log_cuts }, { "a log line is a JSON object", test_log_json },
 		  { "JSON: values cannot forge anything, and are ASCII", test_log_json_cannot_be_forged },

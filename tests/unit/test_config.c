@@ -63,7 +63,7 @@ static void expect_default_listener(const struct config *config)
 	CU_ASSERT_FALSE(config->listeners[0].has_tls);
 	CU_ASSERT_TRUE(config->listeners[0].serves_sources);
 	CU_ASSERT_TRUE(config->listeners[0].serves_subscribers);
-	CU_ASSERT_FALSE(config->has_admin);
+	CU_ASSERT_FALSE(config->admin.has_listener || config->admin.has_socket);
 }
 
 static void expect_default_source(const struct config *config)
@@ -209,8 +209,8 @@ static void expect_every_listener(const struct config *config)
 	CU_ASSERT_TRUE(l[3].serves_sources && l[3].serves_subscribers);
 	CU_ASSERT_STRING_EQUAL(l[2].address.path, "/run/belfry/public.sock");
 	CU_ASSERT_STRING_EQUAL(l[3].address.name, "web");
-	CU_ASSERT_TRUE(config->has_admin);
-	CU_ASSERT_EQUAL(config->admin.kind, CONFIG_ADDRESS_UNIX);
+	CU_ASSERT_TRUE(config->admin.has_listener && !config->admin.has_socket);
+	CU_ASSERT_EQUAL(config->admin.listener.address.kind, CONFIG_ADDRESS_UNIX);
 }
 
 static void expect_every_source(const struct config *config)
@@ -298,9 +298,9 @@ static void test_warnings(void)
 		{ GOOD "listen: [{address: \"127.0.0.1:80\", serves: [subscribers]}]",
 		  "warning: belfry.yaml:3:9: listen: no listener serves sources: no callback can arrive" },
 		{ GOOD "listen: [{address: \"127.0.0.1:0\"}, {address: \"127.0.0.1:0\"}]", "" },
-		{ GOOD "admin: {address: \"[::]:8081\"}",
-		  "warning: belfry.yaml:3:18: address: others than this machine can reach "
-		  "the administrator's side, which is in clear text" },
+		{ GOOD "admin: {address: \"[::]:8081\", tokens: [{name: a, role: viewer, token: {file: $D/secret}}]}",
+		  "warning: belfry.yaml:3:18: address: no tls on [::]:8081: administrators' tokens travel in clear unless a "
+		  "proxy in front terminates TLS" },
 		{ GOOD "journal: {retention: {age: 1h}}", "" },
 		{ SUBSCRIBERS "sources:\n  a:\n    secrets: [{file: $D/secret}]\n    duplicate_window: 2h\n"
 					  "journal: {retention: {age: 1h}}",
@@ -538,8 +538,8 @@ static void test_refuses_keys(void)
 		  "may match); write for example secrets: [{file: /etc/belfry/secrets/cronofy}]" },
 		{ SUBSCRIBERS "sources: {a: x}", "belfry.yaml:2:14: a: found plain text; write a map of options" },
 		{ GOOD "admin: {}",
-		  "belfry.yaml:3:8: \"address\" is missing (where the dashboard, /metrics, /healthz and /readyz "
-		  "are); write for example address: 127.0.0.1:8081" },
+		  "belfry.yaml:3:8: admin: neither \"address\" nor \"socket\" is written; write for example address: "
+		  "127.0.0.1:8081" },
 		{ GOOD "ping: 1s\nreactors: 0\nlog: {level: loud}\nreactors: 2",
 		  "belfry.yaml:3:1: unknown key \"ping\"; known here: " KNOWN "\n"
 		  "belfry.yaml:4:11: reactors: \"0\" is out of range; write auto or a whole number from 1 to 64, for example "
@@ -660,6 +660,31 @@ static void test_refuses_listeners(void)
 		  "belfry.yaml:5:18: address: 127.0.0.1:1 is in belfry.yaml:4:12 already; keep one of them" },
 		{ GOOD "admin: {address: \"127.0.0.1:8080\"}",
 		  "belfry.yaml:3:18: address: 127.0.0.1:8080 is where the public side listens by default; choose another one" },
+		{ GOOD "admin:",
+		  "belfry.yaml:3:7: admin: neither \"address\" nor \"socket\" is written; write for example address: "
+		  "127.0.0.1:8081" },
+		{ GOOD "admin: {address: \"0.0.0.0:8081\"}",
+		  "belfry.yaml:3:18: address: others than this machine can reach 0.0.0.0:8081, where anybody could do "
+		  "everything; write tokens, or listen on 127.0.0.1" },
+		{ GOOD "admin: {socket: /run/x, address: \"unix:/run/x\"}",
+		  "belfry.yaml:3:17: socket: /run/x is the address already; keep one of them" },
+		{ GOOD "admin: {socket: run/x}",
+		  "belfry.yaml:3:17: socket: \"run/x\" is not an absolute path; write an absolute path, for example "
+		  "/run/belfry/admin.sock" },
+		{ GOOD "admin: {socket: /run/x, socket_access: others}",
+		  "belfry.yaml:3:40: socket_access: \"others\" is not known; write owner or group" },
+		{ GOOD "admin:\n  socket: /run/x\n  tokens:\n"
+			   "  - {name: a, role: viewer, token: {file: $D/short}}\n"
+			   "  - {name: a, role: operator, token: {file: $D/blank}}\n"
+			   "  - {name: b, role: king, token: {file: $D/secret}}",
+		  "belfry.yaml:6:36: token: it has only 15 bytes and could be guessed; take 32 random ones: openssl rand -hex "
+		  "32\n"
+		  "belfry.yaml:7:12: name: \"a\" has a token already; choose another one\n"
+		  "belfry.yaml:7:38: token: it has blanks or other characters that a header cannot carry; take openssl rand "
+		  "-hex 32\n"
+		  "warning: belfry.yaml:7:45: token: the secret begins or ends with a blank or an empty line, which counts as "
+		  "part of it\n"
+		  "belfry.yaml:8:21: role: \"king\" is not known; write viewer or operator" },
 		{ GOOD "admin: {address: \":8080\"}",
 		  "belfry.yaml:3:18: address: \":8080\" has no address before the port; write a "
 		  "numeric address with a port, unix:/path or systemd:NAME, for example "
@@ -913,8 +938,8 @@ static void write_sample_files(void)
 	enter_folder();
 	(void)mkdir("secrets", 0700);
 	(void)mkdir("tls", 0700);
-	static const char *const files[] = { "secrets/cronofy", "secrets/tags", "jwks.json", "tls/cert.pem",
-										 "tls/key.pem" };
+	static const char *const files[] = { "secrets/cronofy", "secrets/tags", "secrets/alice",
+										 "jwks.json",       "tls/cert.pem", "tls/key.pem" };
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
 		write_text(files[i], 0600, SECRET "\n");
 	write_text("secrets/slack-url", 0600, "https://slack.example/services/T/B/x\n");
@@ -961,7 +986,9 @@ static void test_sample_uncommented(void)
 	CLEANUP(config_destroy) struct config *config = NULL;
 	expect_loaded(text, 0644, CONFIG_OK, "", &config);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
-	CU_ASSERT_TRUE(config->has_admin && config->listeners[0].has_tls);
+	CU_ASSERT_TRUE(config->admin.has_listener && config->admin.has_socket && config->listeners[0].has_tls);
+	CU_ASSERT_EQUAL(config->admin.socket.mode, 0600);
+	CU_ASSERT_EQUAL(config->admin.n_tokens, 1);
 	CU_ASSERT_EQUAL(config->sources[0].n_tag_keys, 1);
 	CU_ASSERT_EQUAL(config->sources[0].n_unsigned_tags, 1);
 	CU_ASSERT_EQUAL(config->subscribers.n_origins, 1);

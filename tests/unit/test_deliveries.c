@@ -154,8 +154,11 @@ static void on_deliveries(struct store_deliveries *question, const struct delive
 							 .is_damaged = rows[i].is_damaged,
 							 .has_event = rows[i].event != NULL };
 		(void)snprintf(row->handler, sizeof row->handler, "%.*s", SPAN_PRINTF(delivery->handler));
-		if (rows[i].last)
-			(void)snprintf(row->reason, sizeof row->reason, "%.*s", SPAN_PRINTF(rows[i].last->reason));
+		for (size_t k = 0; k < rows[i].n_attempts; k++) {
+			size_t used = strlen(row->reason);
+			(void)snprintf(row->reason + used, sizeof row->reason - used, used ? ", %.*s" : "%.*s",
+						   SPAN_PRINTF(rows[i].attempts[k].reason));
+		}
 	}
 	tell_end();
 }
@@ -170,6 +173,20 @@ static void list(struct bench *bench, struct store_deliveries question, struct p
 	CU_ASSERT_EQUAL_FATAL(store_ask_deliveries(bench->store, &page->question), 0);
 	wait_for_end(1);
 	CU_ASSERT_EQUAL(page->error, 0);
+}
+
+/* What is counted is what is there. */
+static void check_owed(struct bench *bench)
+{
+	static const char *const handlers[] = { "a", "b" };
+	for (size_t i = 0; i < ARRAY_LENGTH(handlers); i++) {
+		struct page page;
+		struct span handler = span_text(handlers[i]);
+		list(bench,
+			 (struct store_deliveries){ .handler = handler, .states = 1 << DELIVERY_DUE | 1 << DELIVERY_CLAIMED },
+			 &page);
+		CU_ASSERT_EQUAL(store_count_owed(bench->store, handler), page.n);
+	}
 }
 
 /* The only one of this event. */
@@ -233,6 +250,8 @@ static void test_is_owed_with_its_event(void)
 	begin(&bench);
 	CU_ASSERT_EQUAL(append_id(&bench, "owes nothing").status, COMMIT_STORED);
 	CU_ASSERT_EQUAL(append_owing(&bench, to_a, 1).sequence, 2);
+	CU_ASSERT_EQUAL(store_count_owed(bench.store, SPAN("a")), 1);
+	CU_ASSERT_EQUAL(store_count_owed(bench.store, SPAN("b")), 0);
 	CU_ASSERT_EQUAL(take(&bench, "b"), 0);
 	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &hands), 1);
 	const struct claimed *claimed = &hands.claimed[0];
@@ -246,6 +265,7 @@ static void test_is_owed_with_its_event(void)
 	struct row row = row_of(&bench, 2);
 	CU_ASSERT_TRUE(row.state == DELIVERY_DONE && row.n_attempts == 1 && row.has_event && !row.is_damaged);
 	CU_ASSERT_STRING_EQUAL(row.reason, "because");
+	check_owed(&bench);
 }
 
 static void test_duplicates_owe_nothing(void)
@@ -338,6 +358,7 @@ static void test_interactions_are_in_order(void)
 	CU_ASSERT_EQUAL(settle(&bench, &retried.claimed[0], DELIVERY_DEAD, 0), 0);
 	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &second), 1);
 	CU_ASSERT_EQUAL(second.claimed[0].delivery.interaction, 1);
+	check_owed(&bench);
 }
 
 static void test_handlers_do_not_wait_for_each_other(void)
@@ -453,6 +474,7 @@ static void test_nothing_is_told_of_what_failed(void)
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM events WHERE kind = 3"), 1);
 	for (size_t i = 0; i < 2; i++)
 		event_unref(told[i].append.event);
+	CU_ASSERT_EQUAL(store_count_owed(bench.store, SPAN("a")), 1); /* as nothing of the first settlement holds */
 }
 
 /* It has all that duplicates are known by; a callback that comes again is still one of the callback's. */
@@ -498,6 +520,7 @@ static void test_what_was_claimed_is_due_again(void)
 	CLEANUP(hands_finish) struct hands again = { 0 };
 	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &again), 1);
 	CU_ASSERT_EQUAL(again.claimed[0].delivery.n_interrupted, 1);
+	check_owed(&bench);
 }
 
 static void test_what_ends_the_gateway_becomes_dead(void)
@@ -516,6 +539,7 @@ static void test_what_ends_the_gateway_becomes_dead(void)
 	list(&bench, (struct store_deliveries){ .states = 1 << DELIVERY_DEAD }, &page);
 	CU_ASSERT_EQUAL_FATAL(page.n, 1);
 	CU_ASSERT_STRING_EQUAL(page.rows[0].reason, "the gateway ended again and again while it was handled");
+	check_owed(&bench);
 }
 
 static bool load_sql(const char *path, const char *name)
@@ -597,6 +621,7 @@ static void test_what_is_owed_is_not_purged(void)
 	CU_ASSERT_TRUE(WAIT_UNTIL(has_events(&bench, 0)));
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM deliveries"), 0);
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM attempts"), 0);
+	check_owed(&bench);
 }
 
 /* What is dead goes with its event. */
@@ -663,6 +688,7 @@ static void test_the_dead_are_replayed(void)
 	}
 	CU_ASSERT_EQUAL(settle(&bench, &hands.claimed[0], DELIVERY_DONE, 0), 0);
 	CU_ASSERT_EQUAL(look_up(bench.path, "SELECT count(*) FROM attempts WHERE sequence = 2"), 2);
+	check_owed(&bench);
 }
 
 static void test_an_event_is_replayed(void)
@@ -674,6 +700,7 @@ static void test_an_event_is_replayed(void)
 	CU_ASSERT_EQUAL(replay(&bench, 4, "", 10), 0);
 	CU_ASSERT_EQUAL(take(&bench, "a"), 1);
 	CU_ASSERT_EQUAL(replay(&bench, 1, "", 10), 0); /* it is owed */
+	check_owed(&bench);
 }
 
 static void test_replayed_interactions_are_in_order(void)
@@ -693,6 +720,7 @@ static void test_replayed_interactions_are_in_order(void)
 		CU_ASSERT_EQUAL(hands.claimed[0].delivery.interaction, i);
 		CU_ASSERT_EQUAL(settle(&bench, &hands.claimed[0], DELIVERY_DONE, 0), 0);
 	}
+	check_owed(&bench);
 }
 
 static void test_lists_what_is_asked_for(void)
@@ -730,6 +758,7 @@ static void test_a_damaged_row_is_owed(void)
 	CU_ASSERT_EQUAL(status_of(&bench).n_damaged_deliveries, 1);
 	CU_ASSERT_FALSE(row_of(&bench, 1).is_damaged);
 	CU_ASSERT_EQUAL(settle(&bench, &hands.claimed[0], DELIVERY_DONE, 0), 0);
+	check_owed(&bench);
 }
 
 /* Also one that says it is done: it is found out before it would be forgotten. */
@@ -745,6 +774,7 @@ static void test_a_row_that_was_made_done_is_owed(void)
 	CU_ASSERT_TRUE(WAIT_UNTIL(status_of(&bench).n_damaged_deliveries == 1));
 	CU_ASSERT_TRUE(has_events(&bench, 1));
 	CU_ASSERT_EQUAL(take(&bench, "a"), 1);
+	check_owed(&bench);
 }
 
 static void test_a_damaged_event_makes_a_dead_delivery(void)
@@ -765,6 +795,7 @@ static void test_a_damaged_event_makes_a_dead_delivery(void)
 		CU_ASSERT_TRUE(row.state == DELIVERY_DEAD && !row.has_event);
 		CU_ASSERT_STRING_EQUAL(row.reason, "the event is damaged in the journal");
 	}
+	check_owed(&bench);
 }
 
 /* A page that SQLite cannot make sense of costs the work that needs it, and no callback. */
