@@ -25,7 +25,8 @@
 /* stdout or stderr. */
 struct printed {
 	uv_poll_t poll;
-	int fd; /* -1: closed */
+	int fd;      /* -1: nothing more is read from it */
+	int used_fd; /* then this is it */
 	struct buffer line;
 };
 
@@ -33,7 +34,8 @@ struct process {
 	const struct process_calls *calls;
 	void *owner;
 	pid_t pid;
-	int pidfd, socket; /* -1: closed */
+	int pidfd, socket; /* socket -1: nothing more is said or heard */
+	int used_socket;   /* then this is it */
 	uv_poll_t exit_poll, socket_poll;
 	struct printed printed[2];
 	uv_timer_t second; /* until what it prints is read again */
@@ -95,10 +97,18 @@ static int start(struct process *process, const char *program)
 
 /* --- ending ------------------------------------------------------------------------------------------------------- */
 
-static void close_fd(int *fd)
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+/* Nothing more comes of it. It is closed with its handle, not before: the next process would get the same number, and
+ * libuv stops looking at a number when it closes the handle that had it. */
+static void retire(int *fd, int *ret_used)
 {
 	if (*fd >= 0)
-		(void)close(*fd);
+		*ret_used = *fd;
 	*fd = -1;
 }
 
@@ -109,11 +119,13 @@ static void finish(struct process *process)
 		secret_wipe(process->out.data, process->out.n);
 	buffer_finish(&process->out);
 	for (size_t i = 0; i < ARRAY_LENGTH(process->printed); i++) {
-		close_fd(&process->printed[i].fd);
+		close_fd(process->printed[i].fd);
+		close_fd(process->printed[i].used_fd);
 		buffer_finish(&process->printed[i].line);
 	}
-	close_fd(&process->socket);
-	close_fd(&process->pidfd);
+	close_fd(process->socket);
+	close_fd(process->used_socket);
+	close_fd(process->pidfd);
 	free(process);
 }
 
@@ -167,7 +179,7 @@ static void break_off(struct process *process, const char *what, const char *rea
 	(void)snprintf(process->reason, sizeof process->reason, reason ? "%s: %s" : "%s", what, reason);
 	process_kill(process, process->reason);
 	(void)uv_poll_stop(&process->socket_poll);
-	close_fd(&process->socket);
+	retire(&process->socket, &process->used_socket);
 }
 
 static void read_packets(struct process *process, struct span bytes)
@@ -228,7 +240,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 	if (process->socket < 0 || recv(process->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
 		return;
 	(void)uv_poll_stop(&process->socket_poll);
-	close_fd(&process->socket);
+	retire(&process->socket, &process->used_socket);
 	(void)uv_timer_start(&process->linger, on_linger, LINGER_MS, 0);
 }
 
@@ -288,7 +300,7 @@ static bool read_printed(struct process *process, struct printed *printed)
 		take_text(process, printed, span_of(text, (size_t)n));
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		(void)uv_poll_stop(&printed->poll);
-		close_fd(&printed->fd);
+		retire(&printed->fd, &printed->used_fd);
 	}
 	return n == (ssize_t)sizeof text;
 }
@@ -368,6 +380,7 @@ int process_start(uv_loop_t *loop, const char *program, const struct process_cal
 	process->calls = calls;
 	process->owner = owner;
 	process->pidfd = process->socket = process->printed[0].fd = process->printed[1].fd = -1;
+	process->used_socket = process->printed[0].used_fd = process->printed[1].used_fd = -1;
 	packet_reader_init(&process->reader, PACKET_HANDLER);
 	int r = start(process, program);
 	if (r < 0) {
