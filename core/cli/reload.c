@@ -33,6 +33,9 @@ static int run(const struct invocation *invocation)
 	bool is_rehearsal = invocation_has(invocation, "dry-run");
 	json_t *answer = NULL;
 	int r = operator_ask(invocation, "/reload", SPAN(""), !is_rehearsal, &answer);
+	if (r == CLI_E_USAGE)
+		output_complain(
+			"without an admin listener: systemctl reload belfry, or kill -HUP; the log says what became of it");
 	if (r != CLI_OK)
 		return r;
 	bool is_ok = json_is_true(json_object_get(answer, "ok"));

@@ -387,6 +387,12 @@ def test_the_command_line(gateway):
     assert json.loads(gateway.belfry("reload", "--json", "--url", url, expect_exit=EX_CONFIG).stdout)["ok"] is False
 
 
+def test_without_an_admin_listener():
+    """It says what to do instead."""
+    with Gateway() as gateway:
+        assert b"kill -HUP" in gateway.belfry("reload", expect_exit=2).stderr
+
+
 def test_pages_reload_nothing(gateway):
     answer = gateway.request("POST", "/reload", headers={"Origin": "https://e.example.com"}, serves="admin")
     assert answer.status == 403
