@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -32,6 +33,8 @@ struct run {
 	int64_t patience_ms;
 	bool is_late;
 };
+
+static atomic_bool is_stopped; /* nobody waits for any program any more */
 
 /* --- starting --- */
 
@@ -97,7 +100,7 @@ static void listen_to(struct run *run)
 	int64_t waited_ms = 0;
 	uint64_t before_ns = clock_monotonic_ns();
 	bool has_ended = false;
-	while (run->output.fd >= 0 || run->said.fd >= 0 || !has_ended) {
+	while ((run->output.fd >= 0 || run->said.fd >= 0 || !has_ended) && !atomic_load(&is_stopped)) {
 		struct pollfd fds[] = { { .fd = run->output.fd, .events = POLLIN },
 								{ .fd = run->said.fd, .events = POLLIN },
 								{ .fd = has_ended ? -1 : run->pidfd, .events = POLLIN } };
@@ -200,4 +203,9 @@ int program_run(const char *const *arguments, struct span input, int64_t patienc
 		if (fds[i] >= 0)
 			(void)close(fds[i]);
 	return r;
+}
+
+void program_stop_all(void)
+{
+	atomic_store(&is_stopped, true);
 }

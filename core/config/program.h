@@ -25,6 +25,9 @@ enum program_outcome {
 int program_run(const char *const *arguments, struct span input, int64_t patience_ms, struct buffer *output,
 				char **ret_problem) MUST_USE;
 
+/* This process is about to end: whatever runs is killed, and so is what would be run from now on. Any thread. */
+void program_stop_all(void);
+
 /* Appends what a program has said: no byte of it ends a line or moves a cursor. */
 void program_add_line(struct buffer *b, struct span text);
 

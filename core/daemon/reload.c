@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "config/contents.h"
 #include "config/difference.h"
+#include "config/program.h"
 #include "daemon/notify.h"
 #include "net/reactor.h"
 
@@ -541,6 +542,7 @@ int reload_create(struct server *server, struct reload **ret_reload)
 void reload_stop(struct reload *reload)
 {
 	reload->is_stopped = true;
+	program_stop_all(); /* nobody is to wait for a plugin that does not describe itself */
 	begin(reload);
 }
 

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from clients import PATIENCE
+from clients import PATIENCE, handshake_status
 from gateway import CALLBACK_PATH, EX_CONFIG, SIGNATURE, Gateway, callback, sign
 from handling import DUE, Recorder, handlers, obedient, rows, states, told, wait_until
 from plugins import handler_path
@@ -226,6 +226,24 @@ def test_retention(gateway):
         gateway.deliver(callback())
     reload(gateway, journal={**gateway.config["journal"], "retention": {"age": "1s"}})
     wait_until(lambda: gateway.events()["events"] == [])
+
+
+def test_who_may_come(gateway):
+    """By which name, from which pages, to which path: for the next who comes."""
+    origin = "https://app.example.com"
+    assert handshake_status(gateway.url(), origin=origin) == 403
+    with gateway.connect() as subscriber:
+        subscribers = {"anonymous": True, "origins": [origin], "path": "/live", "server_names": ["127.0.0.1"]}
+        assert reload(gateway, subscribers=subscribers) == {
+            "subscribers.path": "changed",
+            "subscribers.origins": "changed",
+            "subscribers.server_names": "changed",
+        }
+        assert handshake_status(gateway.url("/live"), origin=origin) == 101
+        assert handshake_status(gateway.url(), origin=origin) == 404
+        assert gateway.request("GET", "/events", headers={"Host": "localhost"}).status == 421
+        subscriber.subscribe()
+        gateway.deliver_next(subscriber)
 
 
 # Listeners and certificates
@@ -548,6 +566,23 @@ def program(folder, line):
     script.write_text(f'#!/bin/sh\n{line}\nexec {handler_path()} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     return {"plugins": {"program": str(script)}}
+
+
+def test_a_stop_during_a_reload(tmp_path):
+    """Is not kept waiting by plugins that do not come to an end with their description."""
+    stuck = program(tmp_path, f"test -e {tmp_path}/stuck && touch {tmp_path}/asked && sleep 1000")
+    copies = [tmp_path / f"plugin-{i}.so" for i in range(3)]
+    for copy_of_it in copies:
+        copy_of_it.write_bytes(obedient().read_bytes())
+    with Gateway({**ADMIN, **handlers(), **stuck}) as gateway:
+        (tmp_path / "stuck").touch()
+        it = gateway.config["handlers"]["it"]
+        gateway.config["handlers"] = {f"h{i}": {**it, "plugin": str(each)} for i, each in enumerate(copies)}
+        gateway.config["interactions"] = {}
+        gateway.write_config()
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until((tmp_path / "asked").exists)
+        gateway.stop()
 
 
 def test_a_signal_during_the_start(tmp_path):
