@@ -15,11 +15,12 @@
 struct generation {
 	struct config *config;
 	int64_t loaded_ms; /* wall clock */
+	char *by;          /* who asked for it */
 	atomic_uint references;
 };
 
 /* Takes the configuration over, also when it fails. 0 or -ENOMEM. */
-int generation_create(struct config *config, struct generation **ret_generation) MUST_USE;
+int generation_create(struct config *config, const char *by, struct generation **ret_generation) MUST_USE;
 /* Any thread. */
 struct generation *generation_ref(struct generation *generation);
 /* Any thread. NULL is fine. */

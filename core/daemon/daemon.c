@@ -400,7 +400,7 @@ static void take_apart(struct server *server)
 int daemon_run(const char *path, struct config *config)
 {
 	struct server server = { .path = path };
-	if (generation_create(config, &server.generation) < 0)
+	if (generation_create(config, "start", &server.generation) < 0)
 		return refuse("cannot start", NULL, -ENOMEM);
 	if (uv_loop_init(&server.loop) < 0) {
 		generation_unref(server.generation);

@@ -218,7 +218,7 @@ static int load_generation(struct candidate *candidate)
 	int r = config_load(candidate->server->path, &candidate->complaints, &config);
 	if (r != CONFIG_OK)
 		return r < 0 && candidate->complaints.n_errors == 0 ? r : 0; /* complained of */
-	return generation_create(config, &candidate->generation);
+	return generation_create(config, who(candidate), &candidate->generation);
 }
 
 static void load(struct candidate *candidate)

@@ -94,6 +94,15 @@ static void add_connections(struct buffer *json, const struct survey *survey)
 	buffer_add_char(json, '}');
 }
 
+/* Since when it goes by its configuration, and who wanted that. */
+static void add_configuration(struct buffer *json, const struct generation *generation)
+{
+	buffer_add_text(json, ",\"configuration\":{\"by\":");
+	buffer_add_json(json, span_text(generation->by));
+	operator_add_time(json, "loaded_at", generation->loaded_ms);
+	buffer_add_char(json, '}');
+}
+
 /* Whoever asks is told what it may do: a page shows nobody what would be refused. */
 static void add_identity(struct buffer *json, const struct identity *identity)
 {
@@ -114,6 +123,7 @@ static void conclude(struct survey *survey)
 	add_state(&json, gateway, exchange_config(exchange));
 	operator_add_time(&json, "started_at", gateway->started_ms);
 	operator_add_number(&json, "uptime", (uint64_t)(clock_wall_ms() - gateway->started_ms) / MS_PER_S);
+	add_configuration(&json, exchange->setup->generation);
 	add_journal(&json, gateway, &status);
 	add_connections(&json, survey);
 	operator_add_number(&json, "handlers", exchange_config(exchange)->n_handlers);

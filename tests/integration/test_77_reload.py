@@ -98,7 +98,11 @@ def gateway():
 
 
 def test_nothing_changes(gateway):
+    before = gateway.request("GET", "/status", serves="admin").json()["configuration"]
+    assert before["by"] == "start"
     assert reload(gateway) == {}
+    now = gateway.request("GET", "/status", serves="admin").json()["configuration"]
+    assert now["by"] == "address" and now["loaded_at"] > before["loaded_at"]
     assert admin(gateway, "GET") == (200, {"ok": True, "changes": [], "complaints": []})
 
 
@@ -332,6 +336,18 @@ def test_the_admin_listener_moves(gateway):
     host, port = heard_at(gateway, n)
     gateway.listener("admin")["address"] = f"{host}:{port}"
     assert gateway.request("GET", "/readyz", serves="admin").status == 200
+
+
+def test_an_admin_socket_is_added(gateway):
+    """The command line takes it at once; and when it is gone, it is not there any more."""
+    path = gateway.folder / "admin.sock"
+    gateway.config["admin"]["socket"] = str(path)
+    assert reload(gateway) == {"admin.socket": "added"}
+    assert gateway.belfry("reload").stdout == b"OK: 0 changes\n"
+    del gateway.config["admin"]["socket"]
+    assert reload(gateway) == {"admin.socket": "removed"}
+    with socket.socket(socket.AF_UNIX) as late, pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+        late.connect(str(path))
 
 
 def test_nothing_grows():
