@@ -74,6 +74,8 @@ static void send_welcome(struct subscriber *subscriber)
 	buffer_add_json_member(&json, "session", span_text(session));
 	buffer_add_json_member(&json, "position", span_text(position));
 	add_expiry(&json, subscriber->grant);
+	if (config_of(subscriber)->subscribers.outcomes && subscriber->grant->has_outcomes)
+		buffer_add_text(&json, ",\"outcomes\":true");
 	buffer_add_printf(&json, ",\"ping\":%g}", (double)config_of(subscriber)->subscribers.ping_ms / MS_PER_S);
 	subscriber_send(subscriber, "welcome", SPAN(""), buffer_span(&json));
 }

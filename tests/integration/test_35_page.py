@@ -9,6 +9,7 @@ import sqlite3
 
 import pytest
 
+import handling
 from bodies import ASSIGNED, FAILING
 from browser import Browser
 from gateway import HOSTS, Gateway, callback
@@ -234,13 +235,20 @@ def test_an_event_appears(fresh, browser):
     browser.wait_for_text("#spoken", "conferencing_assigned: Board meeting")
 
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
 @pytest.mark.parametrize(
-    "tags",
-    [{"callback": "x"}, {"a": '},"callback":{', "callback": '"},"callback":1'}],
+    "tags, headers",
+    [
+        ({"callback": "x"}, {}),
+        ({"a": '},"callback":{', "callback": '"},"callback":1'}, {}),
+        ({"callback": "x", "traceparent": '","callback":'}, {"traceparent": TRACE}),
+    ],
 )
-def test_the_callback_is_shown_byte_for_byte(fresh, browser, tags):
+def test_the_callback_is_shown_byte_for_byte(fresh, browser, tags, headers):
     body = '{ "event": {"event_id": "e\\u0031"},\t"tags":{},"callback":{"x":\n1.50e1, "callback":\r\n[{},"}"] } } '
-    fresh.deliver(body.encode(), path=fresh.callback_path(**tags))
+    fresh.deliver(body.encode(), path=fresh.callback_path(**tags), headers=headers)
     open_live(browser, fresh)
     browser.wait(lambda: browser.texts("#events pre") == [body])
 
@@ -430,6 +438,18 @@ def test_a_gap_is_told(fresh, browser):
     wait_for_events(browser, "three", "one")
     (note,) = browser.texts("#events .note")
     assert note.startswith("What was between ") and note.endswith(" is lost for good.")
+
+
+def test_what_handlers_did_is_shown_where_the_gateway_tells_it():
+    outcomes = {"subscribers": {"outcomes": True}}
+    with Gateway({**outcomes, **handling.handlers()}) as gateway, Browser() as browser:
+        open_live(browser, gateway)
+        gateway.deliver(handling.told("retry", "done", event_id="one"))
+        browser.wait_for_text("#count", "3 events")
+        shown = ["it: done", "it: retry", "conferencing_assigned"]
+        assert browser.texts("#events .interactions li") == shown
+        browser.driver.refresh()
+        browser.wait(lambda: browser.texts("#events .interactions li") == shown)
 
 
 # With tokens
