@@ -24,6 +24,8 @@ export interface EventMessage {
   source: string;
   interactions: Interaction[];
   tags: Record<string, string>;
+  /** Of a callback that came with a trace context. */
+  traceparent?: string;
   callback: any;
 }
 

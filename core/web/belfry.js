@@ -581,7 +581,7 @@ export class Belfry extends EventTarget {
     else if (isWishRefused(end) && !link.isSocket)
       this.#sortOut([...link.feeds].map(id => this.#feeds.get(id)).filter(Boolean), end);
     else if (mustStop(end))
-      this.#stop(end);
+      this.#stop(isTokenRefused(end) ? { ...end, code: "unauthorized" } : end);
     else if (link.isSocket && !this.#prefersSocket())
       this.#comeBack({ ...end, after_ms: 0 });  // the stream is tried at once
     else

@@ -34,8 +34,9 @@ def fresh():
 # The file
 
 
-def test_its_filters_are_the_gateways():
-    subprocess.run(["node", "--test", str(CLIENT / "filters.test.mjs")], timeout=PATIENCE, check=True)
+@pytest.mark.parametrize("name", ["filters", "client"])
+def test_its_own_tests(name):
+    subprocess.run(["node", "--test", str(CLIENT / f"{name}.test.mjs")], timeout=PATIENCE * 3, check=True)
 
 
 def test_its_types_are_right(tmp_path):
