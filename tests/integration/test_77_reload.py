@@ -255,7 +255,7 @@ def test_who_may_come(gateway):
 
 def test_another_certificate():
     """For who comes; who is there stays. Another kind of key as well."""
-    gateway = Gateway(ADMIN)
+    gateway = Gateway({**ADMIN, "limits": {"header_timeout": "1m"}})  # while another key is made
     gateway.config["listen"] = listen(make_certificate(gateway.folder))
     with gateway:
         with connect(gateway, client(gateway)) as connection:
