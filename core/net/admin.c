@@ -6,6 +6,7 @@
 #include "net/health.h"
 #include "net/kept.h"
 #include "net/metrics.h"
+#include "net/operator_page.h"
 #include "net/reload.h"
 #include "net/rights.h"
 #include "net/roll.h"
@@ -32,13 +33,23 @@ static const struct endpoint *find_health(const struct http_request *request)
 	return span_equal(request->path, SPAN("/readyz")) ? &readyz_endpoint : NULL;
 }
 
+static const struct endpoint *find(const struct http_request *request, enum rights *ret_rights)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(places); i++)
+		if (span_equal(request->path, span_text(places[i].path))) {
+			*ret_rights = places[i].rights;
+			return places[i].endpoint;
+		}
+	*ret_rights = RIGHTS_ANYBODY;
+	return operator_page_find(request);
+}
+
 const struct endpoint *admin_find(const struct connection *connection, const struct http_request *request)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
-		if (!span_equal(request->path, span_text(places[i].path)))
-			continue;
-		const struct endpoint *refusal = rights_refusal(connection, request, places[i].rights);
-		return refusal ? refusal : places[i].endpoint;
-	}
-	return find_health(request);
+	enum rights rights;
+	const struct endpoint *endpoint = find(request, &rights);
+	const struct endpoint *refusal = endpoint ? rights_refusal(connection, request, rights) : NULL;
+	if (!endpoint)
+		return find_health(request);
+	return refusal ? refusal : endpoint;
 }

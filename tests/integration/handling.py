@@ -47,7 +47,9 @@ def told(*do, otherwise=None, **event):
 
 
 class Recorder:
-    """Hears of each attempt, as (event id, key, interaction, attempt)."""
+    """Hears of each attempt, as (event id, key, interaction, attempt), while it is there."""
+
+    is_there = True
 
     def __enter__(self):
         self.heard = []
@@ -57,6 +59,9 @@ class Recorder:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
+                self.close_connection = not recorder.is_there
+                if self.close_connection:
+                    return
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 event_id, key, interaction, attempt = body.split(" ")
                 recorder.heard.append((event_id, key, interaction, int(attempt)))

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reload would change, and the reload.
+
+import { ask, order } from "./api.js";
+import { at, make, makeName, plural } from "./dom.js";
+import { attempt, say, showTrouble } from "./page.js";
+
+function showChanges({ changes, complaints }) {
+  const isSame = !changes.length && !complaints.length;
+  at("changes").replaceChildren(
+    make("ul", { className: "complaints" }, ...complaints.map(({ text, is_warning }) =>
+      make("li", { className: is_warning ? "" : "bad" }, makeName(text)))),
+    make("ul", {}, ...changes.map(({ option, change }) => make("li", {}, makeName(option, "handler"), ` ${change}`))),
+    isSame ? make("p", { className: "quiet" }, "Nothing: the files say what is in force.") : "");
+}
+
+// One that is refused says what would change, too, and why it does not.
+async function tryReload(task) {
+  try {
+    return await task();
+  } catch (error) {
+    if (error.status !== 422)
+      throw error;
+    return error.answer;
+  }
+}
+
+async function look() {
+  showChanges(await tryReload(() => ask("reload")));
+}
+
+async function reload() {
+  const answer = await attempt(() => tryReload(() => order("reload")));
+  if (!answer)
+    return;
+  if (answer.ok)
+    say(`Reloaded: ${plural(answer.changes.length, "change")}.`);
+  await attempt(look);
+  if (!answer.ok)
+    showTrouble(at("trouble"), "The configuration is refused: the one that is in force stays.");
+}
+
+at("reload").onclick = reload;
+
+export const configuration = {
+  title: "Configuration",
+  enter() {
+    attempt(look);
+    return () => {};
+  },
+};
