@@ -33,7 +33,7 @@ class Notice extends Event {
   }
 }
 
-// As with errors that a page does not handle: one that nobody takes is in the console. `preventDefault()` takes it.
+// False if somebody has taken it, by preventDefault().
 function tell(target, type, details) {
   return target.dispatchEvent(new Notice(type, details));
 }
@@ -310,7 +310,8 @@ function takeEvents(text, owner) {
   let start = 0;
   for (let stop; (stop = text.indexOf("\n\n", start)) >= 0; start = stop + 2) {
     const lines = text.slice(start, stop).split("\n").filter(line => line.startsWith("data: "));
-    owner.received(JSON.parse(lines.map(line => line.slice(6)).join("\n")));
+    if (lines.length)  // else a comment: something on the way keeps the connection alive
+      owner.received(JSON.parse(lines.map(line => line.slice(6)).join("\n")));
   }
   return text.slice(start);
 }
@@ -355,8 +356,8 @@ function withQuery(url, parameters) {
 
 // ---- what an end means ----
 
-const STOPS = new Set([1002, 1003, 1007, 1008, 1009]);       // close codes: our own mistakes
-const PASSING = new Set([404, 408, 421, 425, 429]);  // statuses below 500 of something that is not ready yet
+const STOPS = new Set([1002, 1003, 1007, 1008, 1009]);  // close codes: our own mistakes
+const PASSING = new Set([404, 408, 421, 425, 429]);     // statuses below 500 of something that is not ready yet
 
 function mustStop({ status, code, reconnect }) {
   if (reconnect !== undefined)
@@ -496,6 +497,8 @@ export class Belfry extends EventTarget {
       isStarted: false, isWelcome: false, hasHeard: false, heardAt: Date.now(), silenceMs: OPEN_MS,
     };
     this.#setState("connecting");
+    if (link !== this.#link)  // whoever was told has closed
+      return;
     this.#watch();
     let token;
     try {
@@ -611,6 +614,7 @@ export class Belfry extends EventTarget {
     this.#report(error);
   }
 
+  // As with errors that a page does not handle: one that nobody takes is in the console.
   #report(error, feed = null) {
     const isTaken = feed && (!feed.callback || !tell(feed.subscription, "error", { error }));
     if (tell(this, "error", { error, subscription: feed?.subscription ?? null }) && !isTaken)
@@ -627,8 +631,11 @@ export class Belfry extends EventTarget {
       const token = await this.#takeToken();
       for (const feed of feeds.length > 1 ? feeds : []) {
         const answer = await this.#getPage(feed, { after: "latest", limit: 1 }, token);
-        if (!answer.ok)
-          refused.set(feed, await readRefusal(answer));
+        const refusal = answer.ok ? null : await readRefusal(answer);
+        if (refusal && !isWishRefused(refusal))
+          throw new BelfryError(refusal.code, refusal.reason);
+        if (refusal)
+          refused.set(feed, refusal);
       }
     } catch ({ message }) {
       if (link === this.#link)
@@ -640,7 +647,7 @@ export class Belfry extends EventTarget {
   }
 
   #endRefused(feeds, refused, end) {
-    if (![...refused.values()].some(isWishRefused))  // all together are too much: the newest go
+    if (!refused.size)  // it was the only one; or all together are too much: the newest go
       refused = new Map(feeds.filter(feed => feeds.length === 1 || !feed.isAccepted).map(feed => [feed, end]));
     if (!refused.size) {
       this.#stop(end);

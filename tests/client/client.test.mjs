@@ -211,3 +211,37 @@ test("another journal is a gap, and a purged one says so itself", async context 
   assert.deepStrictEqual(await takeNumbers(messages, 1), [9]);
   assert.deepStrictEqual(gaps, [["d-8", "e-2"], ["e-3", "e-9"]]);
 });
+
+for (const state of ["connecting", "live", "waiting"])
+  test(`it may be closed by whoever hears that it is ${state}`, async context => {
+    const [gateway, belfry] = await FakeGateway.start(context, { getToken: async () => "token" });
+    const closed = new Promise(resolve => belfry.addEventListener("state", event => {
+      if (event.state === state)
+        belfry.close();
+      if (event.state === "closed")
+        resolve();
+    }));
+    belfry.subscribe({}, () => {}, { last: 1 });
+    if (state !== "connecting")
+      (await gateway.welcome()).response.end();
+    await closed;
+    await new Promise(resolve => setImmediate(resolve));  // an unhandled rejection would be a failure
+    assert.throws(() => belfry.subscribe({}, () => {}), { code: "closed" });
+  });
+
+test("which of several is refused is found out, though a probe fails", async context => {
+  const [gateway, belfry] = await FakeGateway.start(context);
+  const ended = name => passed(subscriptions[name], "error");
+  const subscriptions = Object.fromEntries(["mine", "yours"].map(name =>
+    [name, belfry.subscribe({ tags: { name } }, () => {})]));
+  refuse(await gateway.streams.take(), 403, "forbidden");
+  answer(await gateway.pages.take(), 1);
+  refuse(await gateway.pages.take(), 503, "unavailable");
+  refuse(await gateway.streams.take(), 403, "forbidden");
+  answer(await gateway.pages.take(), 1);
+  const yours = ended("yours");
+  refuse(await gateway.pages.take(), 403, "forbidden");
+  assert.strictEqual((await yours).error.code, "forbidden");
+  const { query } = await gateway.welcome();
+  assert.deepStrictEqual(Object.values(JSON.parse(query.filters)), [{ tags: { name: ["mine"] } }]);
+});
