@@ -51,14 +51,28 @@ static uint64_t raise_descriptor_limit(const struct config *config)
 		reserved += DESCRIPTORS_OF_HANDLERS + config->limits.max_handler_processes * DESCRIPTORS_A_PROCESS;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return max_connections;
+	uint64_t before = limit.rlim_cur;
 	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur != before && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		log_info("limit of open files raised", LOG_NUMBER("from", before), LOG_NUMBER("to", limit.rlim_cur));
 	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= max_connections + reserved)
 		return max_connections;
 	uint64_t possible = limit.rlim_cur > reserved ? limit.rlim_cur - reserved : 1;
 	log_warning("fewer connections than configured: raise the limit of open files (LimitNOFILE=)",
 				LOG_NUMBER("configured", max_connections), LOG_NUMBER("possible", possible));
 	return possible;
+}
+
+/* Tokens and certificates are judged by it, and callbacks kept for so long. */
+static void look_at_clock(void)
+{
+	char text[CLOCK_TEXT_SIZE];
+	int64_t now_ms = clock_wall_ms();
+	if (now_ms >= (int64_t)BELFRY_MADE_S * MS_PER_S)
+		return;
+	clock_format(now_ms, text);
+	log_warning("the clock is wrong: this version was made later; set it (timedatectl set-ntp true)",
+				LOG_TEXT("time", text));
 }
 
 /* The lines of what the configuration points to. */
@@ -210,6 +224,7 @@ static int build_gateway(struct server *server)
 	gateway->started_ms = clock_wall_ms();
 	gateway->answer_timeout_ms = config->limits.answer_timeout_ms;
 	(void)pthread_mutex_init(&gateway->keys_lock, NULL);
+	look_at_clock();
 	uint64_t max_connections = raise_descriptor_limit(config);
 	int r = load_contents(server);
 	if (r != 0)

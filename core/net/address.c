@@ -2,6 +2,7 @@
 #include "net/address.h"
 
 #include "base/buffer.h"
+#include "net/holder.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,20 +35,44 @@ static int complain(char **ret_message, const struct config_address *address, co
 	return -EINVAL;
 }
 
-static const char *bind_advice(int error)
+static void add_holder(struct buffer *advice, const struct config_address *address, const union any_address *to)
+{
+	struct stat status;
+	if (address->path && lstat(address->path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+		buffer_add_text(advice, "there is something else of that name: remove it, or choose another path");
+		return;
+	}
+	if (!holder_find(&to->any, advice))
+		buffer_add_text(advice, "another program (as root, ss -lxtnp says which)");
+	buffer_add_text(advice, " listens there: stop it, or choose another address");
+}
+
+static const char *advice_of(const struct config_address *address, int error)
 {
 	switch (error) {
-	case EADDRINUSE:
-		return "another program listens there: stop it, or choose another port";
 	case EACCES:
-		return "ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose a higher port, or let systemd pass "
-			   "the "
-			   "socket";
+		return address->path
+				   ? "the gateway's user may not make a file in that folder: give it the folder (chown)"
+				   : "ports below 1024 need the capability CAP_NET_BIND_SERVICE: write "
+					 "AmbientCapabilities=CAP_NET_BIND_SERVICE into the unit, let systemd pass the socket, or "
+					 "choose a higher port";
 	case EADDRNOTAVAIL:
-		return "this machine has no such address";
+		return "this machine has no such address: ip address shows those that it has, and 0.0.0.0 or [::] are all";
+	case ENOENT:
+		return "its folder must exist: make it, or let systemd do so (RuntimeDirectory=)";
 	default:
 		return NULL;
 	}
+}
+
+static int refuse_bind(char **ret_message, const struct config_address *address, const union any_address *to, int error)
+{
+	CLEANUP(buffer_finish) struct buffer advice = BUFFER_INIT;
+	if (error != EADDRINUSE)
+		return complain(ret_message, address, "bind", error, advice_of(address, error));
+	add_holder(&advice, address, to);
+	buffer_add_char(&advice, '\0');
+	return complain(ret_message, address, "bind", error, advice.failed ? NULL : advice.data);
 }
 
 static socklen_t make_ip(const struct config_address *address, union any_address *ret_ip)
@@ -77,11 +102,11 @@ static int listen_on(const struct config_address *address, const union any_addre
 	if (to->any.sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 	if (bind(fd, &to->any, size) < 0)
-		return complain(ret_message, address, "bind", errno, bind_advice(errno));
+		return refuse_bind(ret_message, address, to, errno);
 	if (address->mode && chmod(address->path, address->mode) < 0) /* nobody can connect yet */
 		return complain(ret_message, address, "chmod", errno, NULL);
 	if (listen(fd, BACKLOG) < 0)
-		return complain(ret_message, address, "listen", errno, bind_advice(errno));
+		return refuse_bind(ret_message, address, to, errno);
 	*ret_fd = fd;
 	fd = -1;
 	return 0;

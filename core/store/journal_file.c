@@ -96,13 +96,36 @@ static int examine(struct journal_file *file, const char *path, char **ret_messa
 	return journal_file_in_place(file);
 }
 
+static int refuse_to_open(const char *path, int error, char **ret_message)
+{
+	switch (error) {
+	case ENOENT:
+		return COMPLAIN(
+			-error, ret_message,
+			"%s cannot be opened: its folder must exist; make it, for user %u alone (install -d -m 0700 -o)", path,
+			(unsigned)geteuid());
+	case EACCES:
+		return COMPLAIN(
+			-error, ret_message,
+			"%s cannot be opened: the gateway runs as user %u, who may not; give the folder, with what is in "
+			"it, to that one (chown -R)",
+			path, (unsigned)geteuid());
+	case EROFS:
+		return COMPLAIN(-error, ret_message,
+						"%s cannot be opened: %s; mount it for writing, or choose another place (in a unit, "
+						"ReadWritePaths=)",
+						path, strerrordesc_np(error));
+	default:
+		return COMPLAIN(-error, ret_message, "%s cannot be opened: %s", path, strerrordesc_np(error));
+	}
+}
+
 int journal_file_open(const char *path, struct journal_file *ret_file, char **ret_message)
 {
 	CLEANUP(journal_file_finish)
 	struct journal_file file = { .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600) };
 	if (file.fd < 0)
-		return COMPLAIN(-errno, ret_message, "%s cannot be opened: %s%s", path, strerrordesc_np(errno),
-						errno == ENOENT ? " (its folder must exist)" : "");
+		return refuse_to_open(path, errno, ret_message);
 	int r = examine(&file, path, ret_message);
 	if (r < 0)
 		return r;

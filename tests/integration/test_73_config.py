@@ -2,6 +2,7 @@
 """Configurations and places that must not be started on: told in one line, before anything is opened or said to be ready."""
 
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -11,6 +12,7 @@ from clients import PATIENCE
 from gateway import EX_CONFIG, SECRET, Gateway, belfryd_path
 from test_34_keys import KeySet, make_key
 from test_70_tls import listen, make_certificate
+from test_71_listeners import has_ipv6
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount, and give files away")
 
@@ -80,10 +82,65 @@ def expect_refusal(gateway, told, code):
             notify.recv(4096)
 
 
-def test_a_port_in_use():
+def refuse_address(address, told, **options):
+    """Beside what is wrong, it says what to do."""
+    gateway = Gateway(tokens=True, **options)
+    gateway.config["listen"] = [{"address": address, "tls": make_certificate(gateway.folder, days=30)}]
+    expect_refusal(gateway, told, 1)
+    return gateway.log()
+
+
+def this_process():
+    name = pathlib.Path("/proc/self/comm").read_text().strip()
+    return f"{name} (process {os.getpid()}) listens there: stop it, or choose another address"
+
+
+@pytest.mark.parametrize("host, listens_at", [("127.0.0.1", "127.0.0.1"), ("127.0.0.1", ""), ("[::1]", "::1")])
+def test_a_port_in_use(host, listens_at):
+    """Whoever may see who it is, is told."""
+    if ":" in listens_at and not has_ipv6():
+        pytest.skip("no IPv6 loopback here")
+    family = socket.AF_INET6 if ":" in listens_at else socket.AF_INET
+    with socket.create_server((listens_at, 0), family=family) as taken:
+        address = f"{host}:{taken.getsockname()[1]}"
+        assert this_process() in refuse_address(address, f"cannot listen on {address}: bind: Address already in use")
+
+
+@needs_root
+def test_a_port_in_use_by_somebody_who_cannot_be_seen(tmp_path):
+    """Without the right to look, it says who has it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        expect_refusal(Gateway({"listen": [{"address": address}]}), address, 1)
+        refuse_address(f"127.0.0.1:{taken.getsockname()[1]}", "another program (as root, ss -lxtnp says which)",
+                       runner=["setpriv", "--bounding-set=-sys_ptrace,-dac_override,-dac_read_search"])
+
+
+def test_an_address_of_another_machine():
+    told = refuse_address("192.0.2.1:8080", "this machine has no such address")
+    assert "ip address shows those that it has" in told
+
+
+@needs_root
+def test_a_port_that_only_root_may_have():
+    assert int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 1
+    told = refuse_address("127.0.0.1:1", "Permission denied",
+                          runner=["setpriv", "--bounding-set=-net_bind_service"])  # fmt: skip
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in told
+
+
+def test_unix_sockets_that_cannot_be(tmp_path):
+    path = tmp_path / "public.sock"
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(path))
+        taken.listen()
+        assert this_process() in refuse_address(f"unix:{path}", "Address already in use")
+    (tmp_path / "file").touch()
+    refuse_address(f"unix:{tmp_path}/file", "there is something else of that name: remove it, or choose another path")
+    refuse_address(f"unix:{tmp_path}/nowhere/public.sock", "its folder must exist: make it, or let systemd do so")
+
+
+def test_a_socket_that_systemd_does_not_pass():
+    told = refuse_address("systemd:public", "systemd passed no socket; start it by its socket unit")
+    assert "cannot listen on systemd:public" in told
 
 
 @pytest.mark.parametrize("fault", ["missing", "no certificate", "another key", "expired", "open to all"])
@@ -143,7 +200,7 @@ def journal_at(folder):
 
 
 def test_a_missing_folder(tmp_path):
-    expect_refusal(journal_at(tmp_path / "nowhere"), "its folder must exist", 1)
+    expect_refusal(journal_at(tmp_path / "nowhere"), "its folder must exist; make it, for user", 1)
 
 
 @pytest.fixture
@@ -189,6 +246,58 @@ def test_a_file_system_that_may_lose_it_is_warned_of(mount, kind):
     with journal_at(mount("disk", "-t", kind, *options, kind)) as gateway:
         gateway.wait_for_line(f"file system that may lose it .*file_system={kind}")
         gateway.deliver(b"{}")
+
+
+@needs_root
+def test_a_folder_of_somebody_else(tmp_path):
+    """As the gateway's user meets it: root may write everywhere."""
+    gateway = Gateway(runner=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    gateway.config["journal"] = {"sqlite": {"path": str(tmp_path / "journal.db")}}
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    gateway.write_config()
+    for path in (gateway.folder, *gateway.folder.iterdir()):
+        os.chown(path, 65534, 65534)
+    expect_refusal(gateway, "the gateway runs as user 65534, who may not; give the folder", 1)
+
+
+@needs_root
+def test_a_configuration_that_cannot_be_read():
+    gateway = Gateway(runner=["setpriv", "--bounding-set=-dac_override,-dac_read_search"])
+    gateway.write_config()
+    gateway.write_config = lambda: os.chown(gateway.config_path, 65534, 65534)
+    expect_refusal(gateway, "belfry.yaml: cannot be read: Permission denied", EX_CONFIG)
+
+
+# The clock
+
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int (*next)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+	int r = next(clock, now);
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec = 1000000000;
+	return r;
+}
+"""
+
+
+@pytest.mark.release
+@pytest.mark.only_release
+def test_a_clock_that_is_obviously_wrong(tmp_path):
+    """It is told, and the gateway starts all the same: a machine without a battery must not need a hand."""
+    library = tmp_path / "clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=CLOCK.encode(), check=True)
+    with Gateway(environment={"LD_PRELOAD": str(library)}) as gateway:
+        line = gateway.wait_for_line("the clock is wrong")
+        assert "timedatectl set-ntp true" in line and "time=2001-09-09T01:46:40" in line
+    with Gateway() as gateway:
+        assert "clock" not in gateway.log()
 
 
 # Checking without starting
