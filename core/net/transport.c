@@ -32,6 +32,8 @@ struct transport {
 	struct link *adopting; /* its handshake may begin before libwebsockets gives us the object */
 	struct link *closing;
 	uv_prepare_t reaper; /* closes links before the loop waits again */
+	uv_timer_t *timer;   /* libwebsockets' own; NULL if it has none */
+	size_t n_links;
 };
 
 static struct link *link_of(struct lws *wsi)
@@ -78,6 +80,7 @@ static int on_closed(struct lws *wsi, void *user, void *data, size_t n)
 		DL_DELETE(link->transport->closing, link);
 	link->is_closing = true;
 	link->wsi = NULL;
+	link->transport->n_links--;
 	certificate_unref(STEAL(link->certificate));
 	link->ops->closed(link);
 	return 0;
@@ -143,6 +146,41 @@ static void emit_log(int level, const char *line)
 		log_debug("libwebsockets", LOG_SPAN("says", text));
 }
 
+/* --- libwebsockets' timer -------------------------------------------------------------------------------------- */
+
+/* It has timeouts of handshakes, and every 30 s it looks whether the process that started us has died, which nobody
+ * wants to know. Without links it would wake us up for that alone. */
+
+struct newcomers {
+	size_t n_known; /* handles that were there before */
+	uv_timer_t *timer;
+};
+
+static void count_handle(uv_handle_t *handle, void *n)
+{
+	(void)handle;
+	++*(size_t *)n;
+}
+
+/* uv_walk() goes in the order in which they came. */
+static void find_timer(uv_handle_t *handle, void *context)
+{
+	struct newcomers *newcomers = context;
+	if (newcomers->n_known)
+		newcomers->n_known--;
+	else if (handle->type == UV_TIMER)
+		newcomers->timer = (uv_timer_t *)handle;
+}
+
+/* In the next turn of the loop, where it finds out itself when the one after that is due. */
+static void wind_up(struct transport *transport)
+{
+	if (!transport->timer)
+		return;
+	uv_timer_set_repeat(transport->timer, 1);
+	(void)uv_timer_again(transport->timer);
+}
+
 /* --- creating and destroying ---------------------------------------------------------------------------------- */
 
 static void reap(uv_prepare_t *reaper)
@@ -150,6 +188,8 @@ static void reap(uv_prepare_t *reaper)
 	struct transport *transport = reaper->data;
 	while (transport->closing)
 		lws_set_timeout(transport->closing->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC); /* on_closed() unlinks */
+	if (transport->n_links == 0 && transport->timer)
+		(void)uv_timer_stop(transport->timer);
 }
 
 static struct lws_vhost *create_vhost(struct transport *transport, bool has_tls)
@@ -184,6 +224,8 @@ int transport_create(uv_loop_t *loop, struct transport **ret_transport)
 	(void)uv_prepare_start(&transport->reaper, reap);
 	lws_set_log_level(LLL_ERR | LLL_WARN, emit_log);
 	void *loops[] = { loop };
+	struct newcomers newcomers = { 0 };
+	uv_walk(loop, count_handle, &newcomers.n_known);
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.gid = NO_ID,
@@ -197,6 +239,8 @@ int transport_create(uv_loop_t *loop, struct transport **ret_transport)
 	transport->context = lws_create_context(&info);
 	if (!transport->context || !transport->no_client || transport->link_index < 0)
 		return -ENOMEM;
+	uv_walk(loop, find_timer, &newcomers);
+	transport->timer = newcomers.timer;
 	transport->clear = create_vhost(transport, false);
 	transport->tls = create_vhost(transport, true);
 	if (!transport->clear || !transport->tls)
@@ -209,6 +253,7 @@ void transport_destroy(struct transport *transport)
 {
 	if (!transport)
 		return;
+	transport->timer = NULL;
 	/* closing a watcher takes turns of the loop, and the context goes only after the last one */
 	if (transport->context)
 		lws_context_destroy(transport->context);
@@ -248,6 +293,8 @@ int transport_adopt(struct transport *transport, int fd, struct certificate *cer
 	}
 	lws_set_opaque_user_data(wsi, link);
 	link->wsi = wsi;
+	if (transport->n_links++ == 0)
+		wind_up(transport);
 	return 0;
 }
 

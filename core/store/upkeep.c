@@ -12,7 +12,7 @@
 /* Retention looks ten times within the age that it keeps, between these bounds; when it found something, again at once.
  */
 #define RETENTION_LEAST_NS (1ull * MS_PER_S * NS_PER_MS)
-#define RETENTION_MOST_NS (60ull * MS_PER_S * NS_PER_MS)
+#define RETENTION_MOST_NS (3600ull * MS_PER_S * NS_PER_MS)
 /* After a failure. */
 #define PAUSE_NS (10ull * MS_PER_S * NS_PER_MS)
 /* Pages in the log that are worth a checkpoint: 4 MiB. */

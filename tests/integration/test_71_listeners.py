@@ -343,6 +343,40 @@ def test_who_waits_does_nothing():
         assert used < waited / 10
 
 
+def wake_ups(process):
+    """How often its threads have waited for something, ever."""
+    found = [path.read_text() for path in pathlib.Path(f"/proc/{process.pid}/task").glob("*/status")]
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.MULTILINE)[1]) for text in found)
+
+
+def wakes_up_within(seconds, process):
+    before = wake_ups(process)
+    time.sleep(seconds)  # measures, and waits for nothing
+    return wake_ups(process) != before
+
+
+@pytest.mark.release
+@pytest.mark.only_release
+def test_a_gateway_at_rest_sleeps_and_is_small():
+    """After it has had something to do: no thread wakes up, for longer than any timer of libwebsockets rests."""
+    with Gateway({"admin": {"address": "127.0.0.1:0"}}) as gateway:
+        with gateway.connect() as subscriber:
+            subscriber.subscribe()
+            gateway.deliver_next(subscriber)
+        while gateway.metric("connections") > 1:
+            pass  # the one that asks is the last
+        with gateway.raw("admin") as last:
+            assert get(last, "/healthz").status == 200
+            last.socket.shutdown(socket.SHUT_WR)
+            assert last.read_to_end() == b""
+        while wakes_up_within(0.5, gateway.process):
+            pass  # until it has closed that, too
+        assert not wakes_up_within(31, gateway.process)
+        memory = pathlib.Path(f"/proc/{gateway.process.pid}/smaps_rollup").read_text()
+        private = [int(n) for n in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", memory, re.MULTILINE)]
+        assert sum(private) <= 12 * 1024
+
+
 @needs_root
 def test_what_is_loaded_at_run_time_is_installed():
     """Debian's libwebsockets looks for its event loop in a package of its own."""
