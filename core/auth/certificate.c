@@ -152,6 +152,7 @@ int certificate_load(const char *chain_path, const char *key_path, int64_t now_m
 		return r;
 	if (X509_check_private_key(certificate->own, certificate->key) != 1)
 		return refuse(ret_message, "%s: not the key of the certificate in %s", key_path, chain_path);
+	certificate->end_ms = end_ms(certificate->own, now_ms);
 	r = check_times(certificate->own, chain_path, now_ms, ret_warning, ret_message);
 	if (r == 0)
 		*ret_certificate = STEAL(certificate);

@@ -18,6 +18,7 @@ struct certificate {
 	X509 *own;
 	STACK_OF(X509) * issuers; /* those between it and the root */
 	EVP_PKEY *key;
+	int64_t end_ms; /* when it expires, wall clock; INT64_MAX if that cannot be said */
 	atomic_uint references;
 };
 

@@ -100,6 +100,15 @@ static int load_certificates(const struct config *config, int64_t now_ms, struct
 	return r;
 }
 
+int64_t contents_first_end_ms(const struct contents *contents)
+{
+	int64_t first_ms = contents->admin_certificate ? contents->admin_certificate->end_ms : INT64_MAX;
+	for (size_t i = 0; i < contents->n_certificates; i++)
+		if (contents->certificates[i] && contents->certificates[i]->end_ms < first_ms)
+			first_ms = contents->certificates[i]->end_ms;
+	return first_ms;
+}
+
 /* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 int contents_load(const struct config *config, struct span fetched, int64_t now_ms, struct complaints *complaints,

@@ -21,6 +21,8 @@ struct contents {
  * complained of, and if nothing is, all is there; -ENOMEM, -EIO. Reads files, nothing else. */
 int contents_load(const struct config *config, struct span fetched, int64_t now_ms, struct complaints *complaints,
 				  struct contents *ret_contents) MUST_USE;
+/* When the first of the certificates expires, wall clock; INT64_MAX if there are none. */
+int64_t contents_first_end_ms(const struct contents *contents);
 void contents_finish(struct contents *contents);
 static inline void contents_finish_cleanup(struct contents *contents)
 {

@@ -91,6 +91,7 @@ static int load_contents(struct server *server)
 	if (r < 0)
 		return refuse("cannot read what the configuration points to", NULL, r);
 	server->gateway.keys = STEAL(server->contents.keys);
+	atomic_store(&server->gateway.certificate_end_ms, contents_first_end_ms(&server->contents));
 	return tell_complaints(&complaints);
 }
 

@@ -347,6 +347,7 @@ static void switch_all(struct reload *reload, struct candidate *candidate)
 	contents_finish(&server->contents);
 	server->contents = candidate->contents;
 	candidate->contents = CONTENTS_INIT;
+	atomic_store(&server->gateway.certificate_end_ms, contents_first_end_ms(&server->contents));
 	server->generation = generation_ref(candidate->generation);
 	generation_unref(old);
 	server_apply_settings(server);

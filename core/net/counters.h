@@ -26,6 +26,8 @@
 	X(ACCEPTED, "belfry_connections_accepted_total", "counter", "connections accepted")                              \
 	X(REFUSED, "belfry_connections_refused_total", "counter", "connections over a limit, by limit")                  \
 	X(HANDSHAKES, "belfry_tls_handshakes_failed_total", "counter", "connections that ended before TLS was set up")   \
+	X(CERTIFICATE, "belfry_certificate_expires_timestamp_seconds", "gauge",                                          \
+	  "when the first of the listeners' certificates expires, since 1970; +Inf without any")                         \
 	X(RECEIVED, "belfry_received_bytes_total", "counter", "bytes received, without TLS")                             \
 	X(CONNECTIONS, "belfry_connections", "gauge", "connections open now")                                            \
 	X(PENDING, "belfry_connections_pending", "gauge", "of these, those that have not sent a whole request yet")      \
@@ -48,6 +50,8 @@
 	X(JOURNAL_OLDEST, "belfry_journal_oldest", "gauge", "oldest sequence that is kept; head + 1 if there is none")   \
 	X(JOURNAL_BYTES, "belfry_journal_bytes", "gauge", "size of the journal without its log")                         \
 	X(JOURNAL_FREE, "belfry_journal_free_bytes", "gauge", "of these, free for new events")                           \
+	X(JOURNAL_DISK_FREE, "belfry_journal_disk_free_bytes", "gauge",                                                  \
+	  "what the gateway's user may still write on the journal's file system")                                        \
 	X(JOURNAL_COMMITS, "belfry_journal_commits_total", "counter", "transactions with callbacks, by outcome")         \
 	X(JOURNAL_EVENTS, "belfry_journal_events_total", "counter", "events written")                                    \
 	X(JOURNAL_DAMAGED, "belfry_journal_damaged_total", "counter", "times that a damaged event was met and left out") \

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static const struct {
 	const char *name, *type, *help;
@@ -306,6 +307,16 @@ static void add_cpu(struct scrape *scrape, enum metric metric)
 					(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
 
+static void add_certificate(struct scrape *scrape, enum metric metric)
+{
+	int64_t end_ms = atomic_load(&scrape->gateway->certificate_end_ms);
+	begin_sample(scrape->text, metric, "", "");
+	if (end_ms == INT64_MAX)
+		buffer_add_text(scrape->text, "+Inf\n");
+	else
+		buffer_add_printf(scrape->text, "%.3f\n", (double)end_ms / MS_PER_S);
+}
+
 static void add_start(struct scrape *scrape, enum metric metric)
 {
 	begin_sample(scrape->text, metric, "", "");
@@ -348,6 +359,13 @@ static uint64_t max_fds(void)
 	return limit.rlim_cur;
 }
 
+static uint64_t disk_free_bytes(const char *path)
+{
+	struct statvfs status = { 0 };
+	(void)statvfs(path, &status);
+	return (uint64_t)status.f_bavail * status.f_frsize;
+}
+
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -374,6 +392,7 @@ static void collect(const struct scrape *scrape, uint64_t values[static N_METRIC
 	values[METRIC_JOURNAL_OLDEST] = store->oldest;
 	values[METRIC_JOURNAL_BYTES] = store->n_bytes;
 	values[METRIC_JOURNAL_FREE] = store->n_free_bytes;
+	values[METRIC_JOURNAL_DISK_FREE] = disk_free_bytes(scrape->config->journal.path);
 	values[METRIC_JOURNAL_EVENTS] = store->n_appended;
 	values[METRIC_JOURNAL_DAMAGED] = store->n_damaged;
 	values[METRIC_JOURNAL_HELD] = store->is_held;
@@ -398,6 +417,7 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 	[METRIC_ACCEPTED] = add_counters,
 	[METRIC_REFUSED] = add_refused,
 	[METRIC_HANDSHAKES] = add_counters,
+	[METRIC_CERTIFICATE] = add_certificate,
 	[METRIC_RECEIVED] = add_counters,
 	[METRIC_CAME] = add_counters,
 	[METRIC_UNAUTHORIZED] = add_counters,

@@ -51,7 +51,7 @@ def parse_sample(line):
     labels = {name: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], value) for name, value in pairs}
     assert len(labels) == len(pairs), f"a label twice: {line!r}"
     value = match[match.lastindex]
-    assert re.fullmatch(r"\d+(\.\d+)?(e[+-]\d+)?", value), f"no number: {line!r}"
+    assert re.fullmatch(r"\+Inf|\d+(\.\d+)?(e[+-]\d+)?", value), f"no number: {line!r}"
     return match[1], labels, float(value)
 
 

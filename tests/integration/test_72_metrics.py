@@ -12,6 +12,7 @@ import shlex
 import socket
 import sqlite3
 import ssl
+import time
 
 import pytest
 
@@ -184,6 +185,18 @@ def test_a_callback_is_counted_by_what_became_of_it(gateway, result):
     assert {key for key in after if after[key] != before[key]} == {result} | others
     reason = f"reason={result[1]} " if result[1] else ""
     gateway.wait_for_line(rf" callback outcome={result[0]} {reason}source=cronofy ", start=n_lines)
+
+
+def test_when_a_certificate_expires_is_told(gateway):
+    """Of several listeners, the first that does."""
+    assert gateway.metrics()["belfry_certificate_expires_timestamp_seconds"].samples[0][2] == float("inf")
+    other = Gateway(ADMIN)
+    names = {"soon": 3, "late": 30}
+    tls = [make_certificate(other.folder, name=name, days=days) for name, days in names.items()]
+    other.config["listen"] = [{"address": "127.0.0.1:0", "tls": each} for each in tls]
+    with other:
+        left = other.metric("certificate_expires_timestamp_seconds") - time.time()
+        assert 2 * 86400 < left <= 3 * 86400
 
 
 def test_kept_bytes_and_times_are_counted(gateway):
