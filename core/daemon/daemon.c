@@ -406,11 +406,11 @@ static void take_apart(struct server *server)
 	(void)pthread_mutex_destroy(&gateway->keys_lock);
 	contents_finish(&server->contents);
 	generation_unref(server->generation);
+	reload_destroy(server->reload);
 	uv_walk(&server->loop, close_handle, NULL);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&server->loop);
 	watchdog_destroy(server->watchdog);
-	reload_destroy(server->reload);
 }
 
 int daemon_run(const char *path, struct config *config)

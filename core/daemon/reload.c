@@ -558,12 +558,18 @@ void reload_finish(struct reload *reload)
 		refuse_all(STEAL(reload->candidate->requests), "the gateway is stopping");
 }
 
+static void on_wake_closed(uv_handle_t *handle)
+{
+	struct reload *reload = handle->data;
+	(void)pthread_mutex_destroy(&reload->lock);
+	free(reload);
+}
+
 void reload_destroy(struct reload *reload)
 {
 	if (!reload)
 		return;
 	if (reload->candidate)
 		candidate_destroy(reload->candidate);
-	(void)pthread_mutex_destroy(&reload->lock);
-	free(reload);
+	uv_close((uv_handle_t *)&reload->wake, on_wake_closed);
 }

@@ -25,7 +25,7 @@ void reload_on_signal(struct reload *reload);
 void reload_stop(struct reload *reload);
 /* Waits for the loader, and answers who still waits: while the reactors run. NULL is fine. */
 void reload_finish(struct reload *reload);
-/* When no other thread runs any more; the loop closes the handles. NULL is fine. */
+/* When no other thread runs any more. Needs turns of the loop to come to an end. NULL is fine. */
 void reload_destroy(struct reload *reload);
 
 #endif
