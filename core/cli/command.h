@@ -46,6 +46,7 @@ struct command {
 extern const struct command *const commands[];
 
 extern const struct command command_callback_uri, command_check, command_deliveries, command_explain, command_help,
-	command_listen, command_plugin, command_reload, command_replay, command_send, command_token, command_upsert;
+	command_journal, command_listen, command_plugin, command_reload, command_replay, command_send, command_token,
+	command_upsert;
 
 #endif

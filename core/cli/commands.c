@@ -2,7 +2,11 @@
 #include "cli/command.h"
 
 const struct command *const commands[] = {
-	&command_check, &command_send,   &command_listen,     &command_explain, &command_callback_uri, &command_upsert,
-	&command_token, &command_plugin, &command_deliveries, &command_replay,  &command_reload,       &command_help,
-	NULL,
+	&command_check,        &command_send,
+	&command_listen,       &command_explain,
+	&command_callback_uri, &command_upsert,
+	&command_token,        &command_plugin,
+	&command_deliveries,   &command_replay,
+	&command_journal,      &command_reload,
+	&command_help,         NULL,
 };

@@ -66,6 +66,57 @@ int setup_source(const struct invocation *invocation, const struct config *confi
 	return CLI_OK;
 }
 
+static int refuse_member(const char *option, const char *reason)
+{
+	output_complain("--%s: %s", option, reason);
+	return CLI_E_USAGE;
+}
+
+static int add_members(const struct invocation *invocation, const char *option, enum filter_key key,
+					   struct filter *filter)
+{
+	int r = FILTER_OK;
+	const char *member, *reason = NULL;
+	for (size_t i = 0; r == FILTER_OK && (member = invocation_value_at(invocation, option, i)); i++)
+		r = filter_add(filter, key, span_text(member), &reason);
+	return r == FILTER_E_MALFORMED ? refuse_member(option, reason) : r;
+}
+
+static int add_tags(const struct invocation *invocation, struct filter *filter)
+{
+	int r = CLI_OK;
+	for (size_t i = 0; r == CLI_OK && i < invocation_count(invocation, "tag"); i++) {
+		const char *reason = NULL;
+		struct tag tag;
+		r = invocation_tag_at(invocation, "tag", i, &tag);
+		if (r != CLI_OK)
+			return r;
+		r = filter_add_tag(filter, tag.name, tag.value, &reason);
+		if (r == FILTER_E_MALFORMED)
+			return refuse_member("tag", reason);
+	}
+	return r;
+}
+
+int setup_filter(const struct invocation *invocation, struct filter *filter, bool *ret_is_given)
+{
+	static const struct {
+		const char *option;
+		enum filter_key key;
+	} lists[] = { { "interaction", FILTER_INTERACTIONS },
+				  { "subtype", FILTER_SUBTYPES },
+				  { "source", FILTER_SOURCES },
+				  { "event-id", FILTER_EVENT_IDS } };
+	int r = CLI_OK;
+	filter->has_outcomes = true;
+	*ret_is_given = invocation_has(invocation, "tag");
+	for (size_t i = 0; r == CLI_OK && i < ARRAY_LENGTH(lists); i++) {
+		*ret_is_given |= invocation_has(invocation, lists[i].option);
+		r = add_members(invocation, lists[i].option, lists[i].key, filter);
+	}
+	return r == CLI_OK ? add_tags(invocation, filter) : r;
+}
+
 static bool is_unsigned_tag(const struct config_source *source, struct span name)
 {
 	for (size_t i = 0; i < source->n_unsigned_tags; i++)

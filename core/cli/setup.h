@@ -6,6 +6,7 @@
 #include "auth/tags.h"
 #include "cli/invocation.h"
 #include "config/config.h"
+#include "wire/filter.h"
 
 /* Reads the configuration that the invocation names. Warnings stay unsaid: `belfry check` is there for them.
  * CLI_OK, CLI_E_CONFIG, CLI_E_IO, or -ENOMEM. */
@@ -16,6 +17,10 @@ int setup_optional_config(const struct invocation *invocation, struct config **r
 /* The source that --source names, or the only one there is. CLI_OK or CLI_E_USAGE. */
 int setup_source(const struct invocation *invocation, const struct config *config,
 				 const struct config_source **ret_source) MUST_USE;
+
+/* Adds what the options --interaction, --subtype, --source, --event-id and --tag say, as far as the command has them.
+ * What matches comes with its outcomes. *ret_is_given: any of them was there. CLI_OK; CLI_E_USAGE; -ENOMEM. */
+int setup_filter(const struct invocation *invocation, struct filter *filter, bool *ret_is_given) MUST_USE;
 
 /* Appends the query that carries all --tag of the invocation, signed with the source's first key: nothing without tags.
  * CLI_OK; CLI_E_USAGE if a tag is malformed, or needs a signature and the source has no key; CLI_E_CONFIG; -ENOMEM. */

@@ -2,6 +2,7 @@
 #include "net/admin.h"
 
 #include "net/deliveries.h"
+#include "net/erasure.h"
 #include "net/handlers.h"
 #include "net/health.h"
 #include "net/kept.h"
@@ -22,7 +23,7 @@ static const struct {
 	{ "/events", &kept_endpoint, RIGHTS_ROLE },           { "/watch", &watch_endpoint, RIGHTS_ROLE },
 	{ "/deliveries", &deliveries_endpoint, RIGHTS_ROLE }, { "/replay", &replay_endpoint, RIGHTS_ROLE },
 	{ "/handlers", &handlers_endpoint, RIGHTS_ROLE },     { "/subscribers", &roll_endpoint, RIGHTS_ROLE },
-	{ "/reload", &reload_endpoint, RIGHTS_ROLE },
+	{ "/reload", &reload_endpoint, RIGHTS_ROLE },         { "/journal/erase", &erasure_endpoint, RIGHTS_ROLE },
 };
 
 /* What says nothing of anybody: whoever looks after the gateway's health may call it by any name. */

@@ -120,6 +120,26 @@ void gateway_on_commit(void *context, struct commit *commit)
 	batch_unref(batch);
 }
 
+/* --- what was erased ---------------------------------------------------------------------------------------------- */
+
+static void on_forget_note(struct reactor *reactor, struct note *note)
+{
+	hub_miss(reactor->hub, hub_head(reactor->hub));
+	reactor_sweep(reactor);
+	free(note);
+}
+
+void gateway_forget(struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->n_reactors; i++) {
+		struct note *note = calloc(1, sizeof *note);
+		if (!note)
+			abort(); /* what somebody wants gone for good must not be pushed any more */
+		note->run = on_forget_note;
+		reactor_post(gateway->reactors[i], note);
+	}
+}
+
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 
 struct token_keys *gateway_keys(struct gateway *gateway)

@@ -50,6 +50,9 @@ void gateway_set_keys(struct gateway *gateway, struct token_keys *keys);
 /* The thread of the journal that has been at one thing for so long that it hangs; NULL if none has. Any thread. */
 const char *gateway_hanging_thread(struct gateway *gateway);
 
+/* Something was erased: no reactor keeps in memory what is not in the journal any more. Any thread. */
+void gateway_forget(struct gateway *gateway);
+
 /* store_options::on_commit, on the writer's thread: encodes the frames, tells every reactor. context: the gateway. */
 void gateway_on_commit(void *gateway, struct commit *commit);
 

@@ -70,7 +70,7 @@ struct attempt {
 
 /* --- work for the writer ------------------------------------------------------------------------------------------ */
 
-enum store_work_kind { WORK_CLAIM, WORK_SETTLE, WORK_REPLAY, WORK_STATE };
+enum store_work_kind { WORK_CLAIM, WORK_SETTLE, WORK_REPLAY, WORK_STATE, WORK_ERASE, WORK_SCRUB };
 
 /* First in each of the structs below. The caller's memory until on_done has been called. */
 struct store_work {

@@ -7,6 +7,7 @@
 #include "store/delivery.h"
 #include "store/head.h"
 #include "store/layout.h"
+#include "store/segment.h"
 #include "store/work.h"
 
 #include <errno.h>
@@ -16,9 +17,11 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
 	[STATEMENT_INSERT] = RECORD_INSERT,
+	[STATEMENT_REPLACE] = RECORD_REPLACE,
 	[STATEMENT_SELECT] = RECORD_SELECT,
 	[STATEMENT_STATE] = STATE_UPDATE,
 	[STATEMENT_SEGMENT] = SEGMENT_INSERT,
+	[STATEMENT_SEGMENT_SELECT] = SEGMENT_SELECT,
 	[STATEMENT_OLDEST] = "SELECT min(sequence) FROM events WHERE sequence > ?",
 	/* behind ?1, among the next ?2: up to the first one that is not older than ?3 */
 	[STATEMENT_EXPIRED] = "SELECT coalesce(min(CASE WHEN received_ms >= ?3 THEN sequence - 1 END), max(sequence)) FROM "
@@ -56,7 +59,13 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_DELIVERY_OF_EVENT] = DELIVERY_SELECT "WHERE sequence = ?2 AND (?1 = '' OR handler = ?1) AND state >= 2 "
 													"ORDER BY handler, interaction LIMIT 1",
 	[STATEMENT_DELIVERY_FINISHED] = DELIVERY_SELECT "WHERE sequence BETWEEN ? AND ? AND state >= 2",
+	[STATEMENT_DELIVERY_OPEN] =
+		DELIVERY_SELECT "WHERE sequence = ? AND state < 2 ORDER BY handler, interaction LIMIT 1",
+	[STATEMENT_DELIVERY_IN_HAND] = "SELECT count(*) FROM deliveries WHERE sequence = ? AND state = 1",
 	[STATEMENT_ATTEMPT] = ATTEMPT_INSERT,
+	/* as long as before: see record_make_erased() */
+	[STATEMENT_ATTEMPT_BLANK] =
+		"UPDATE attempts SET reason = printf('%*s', length(CAST(reason AS BLOB)), '') WHERE sequence = ?",
 	[STATEMENT_STATE_UPDATE] = "UPDATE handler_state SET value = ?3 WHERE handler = ?1 AND key = ?2",
 	[STATEMENT_STATE_INSERT] = "INSERT INTO handler_state (handler, key, value) VALUES (?, ?, ?)",
 	[STATEMENT_STATE_COUNT] = "SELECT count(*) FROM handler_state WHERE handler = ?",
@@ -98,6 +107,16 @@ int journal_write_state(struct journal *journal, const struct journal_state *sta
 static int truncate_log(sqlite3 *db)
 {
 	return sqlite_errno(db, sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+}
+
+int journal_empty_log(struct journal *journal)
+{
+	(void)sqlite3_busy_timeout(journal->db, 0); /* callbacks wait meanwhile */
+	int r = truncate_log(journal->db);
+	(void)sqlite3_busy_timeout(journal->db, SQLITE_BUSY_TIMEOUT_MS);
+	if (r == 0)
+		journal->log = (struct journal_log){ 0 };
+	return r;
 }
 
 /* Says in the main file, before anything is accepted, that the journal is in use: should its log get lost, or a copy be
@@ -155,7 +174,8 @@ static int make_ready(struct journal *journal)
 
 static int insert(struct journal *journal, struct commit_item *item, struct latest *event, uint64_t sequence)
 {
-	int r = record_insert(journal->statements[STATEMENT_INSERT], &journal->texts, item->event, sequence);
+	int r = record_write(journal->statements[STATEMENT_INSERT], &journal->texts, &journal->texts.scratch, item->event,
+						 sequence);
 	if (r == 0 && item->append->n_owed) {
 		journal->has_deliveries = true;
 		r = work_owe(journal, item->append, sequence);
@@ -247,27 +267,6 @@ int journal_commit(struct journal *journal, struct commit_item *items, size_t n,
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
-/* A log of another journal would be written into this one. Looked at before SQLite may do so. */
-static int judge_wal(struct journal *journal, char **ret_message)
-{
-	struct journal_state state, without_wal;
-	const struct journal_file *file = &journal->file;
-	if (!file->had_wal_frames || file->is_empty)
-		return 0;
-	int r = state_read(journal->db, &state);
-	if (r == 0)
-		r = state_read_without_wal(file, &without_wal);
-	if (r < 0) /* the table may be in the log alone, just made; layout_prepare() says what is wrong otherwise */
-		return 0;
-	if (state_continues(&state, &without_wal))
-		return 0;
-	return COMPLAIN(
-		-EUCLEAN, ret_message,
-		"%s does not belong to %s: it is the write-ahead log of another journal. Put its own log back, or move "
-		"it away (what was only in it is lost)",
-		file->wal_path, file->path);
-}
-
 /* Fewer pages than before: the log has begun again, by this commit. */
 static int on_wal_commit(void *context, sqlite3 *db, const char *name, int n_pages)
 {
@@ -304,11 +303,13 @@ static int set_up_database(struct journal *journal, char **ret_message)
 	r = sqlite_open(path, SQLITE_OPEN_READWRITE, &journal->db);
 	if (r == 0) {
 		copy_log_on_close(journal->db, false);
-		r = sqlite_run(journal->db, "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096");
+		r = sqlite_run(journal->db,
+					   "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096; PRAGMA secure_delete = TRUE");
 	}
 	if (r < 0)
 		return layout_complain(path, r, ret_message);
-	r = judge_wal(journal, ret_message);
+	r = state_judge_wal(journal->db, &journal->file,
+						ret_message); /* or SQLite would write a stranger's log into this */
 	if (r < 0)
 		return r;
 	r = layout_prepare(journal->db, path, ret_message);

@@ -40,9 +40,11 @@ enum journal_statement {
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
 	STATEMENT_INSERT,
+	STATEMENT_REPLACE,
 	STATEMENT_SELECT,
 	STATEMENT_STATE,
 	STATEMENT_SEGMENT,
+	STATEMENT_SEGMENT_SELECT,
 	STATEMENT_OLDEST,
 	STATEMENT_EXPIRED,
 	STATEMENT_PURGE,
@@ -64,7 +66,10 @@ enum journal_statement {
 	STATEMENT_DELIVERY_DEAD,
 	STATEMENT_DELIVERY_OF_EVENT,
 	STATEMENT_DELIVERY_FINISHED,
+	STATEMENT_DELIVERY_OPEN,
+	STATEMENT_DELIVERY_IN_HAND,
 	STATEMENT_ATTEMPT,
+	STATEMENT_ATTEMPT_BLANK,
 	STATEMENT_STATE_UPDATE,
 	STATEMENT_STATE_INSERT,
 	STATEMENT_STATE_COUNT,
@@ -115,6 +120,7 @@ struct journal {
 		bool has_released;          /* an event that was kept beyond retention may not be owed any more */
 		bool is_releasing;          /* such are looked for */
 		uint64_t released_after;    /* behind this */
+		bool is_scrubbing;          /* erasure.h: no page may be moved now */
 	} upkeep;
 };
 
@@ -137,6 +143,8 @@ int journal_begin(struct journal *journal) MUST_USE;
 int journal_end(struct journal *journal, int outcome) MUST_USE;
 /* Notes in the transaction what the state will be, for journal_end(); assigns it when that has succeeded. */
 int journal_write_state(struct journal *journal, const struct journal_state *state) MUST_USE;
+/* Copies the log into the file, and cuts it to nothing. 0; -EBUSY while somebody reads from it; else -errno. */
+int journal_empty_log(struct journal *journal) MUST_USE;
 /* Reads what is the oldest event now. 0 or -errno. */
 int journal_find_oldest(struct journal *journal) MUST_USE;
 

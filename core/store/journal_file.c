@@ -73,18 +73,11 @@ static void look_beside(struct journal_file *file, const char *rollback_path)
 	file->had_rollback = stat(rollback_path, &status) == 0 && status.st_size > 0;
 }
 
-static int examine(struct journal_file *file, const char *path, char **ret_message)
+/* Its names, and what lies beside it. */
+static int find_around(struct journal_file *file, const struct stat *status, const char *path, char **ret_message)
 {
-	struct stat status;
-	if (fstat(file->fd, &status) < 0)
-		return COMPLAIN(-errno, ret_message, "%s cannot be examined: %s", path, strerrordesc_np(errno));
-	int r = judge_owner(&status, path, ret_message);
-	if (r == 0)
-		r = take_lock(file->fd, path, ret_message);
-	if (r < 0)
-		return r;
-	file->identity = identity_of(&status);
-	file->is_empty = status.st_size == 0;
+	file->identity = identity_of(status);
+	file->is_empty = status->st_size == 0;
 	file->path = realpath(path, NULL);
 	if (!file->path)
 		return COMPLAIN(-errno, ret_message, "%s cannot be found again: %s", path, strerrordesc_np(errno));
@@ -94,6 +87,17 @@ static int examine(struct journal_file *file, const char *path, char **ret_messa
 		return -ENOMEM;
 	look_beside(file, rollback_path);
 	return journal_file_in_place(file);
+}
+
+static int examine(struct journal_file *file, const char *path, char **ret_message)
+{
+	struct stat status;
+	if (fstat(file->fd, &status) < 0)
+		return COMPLAIN(-errno, ret_message, "%s cannot be examined: %s", path, strerrordesc_np(errno));
+	int r = judge_owner(&status, path, ret_message);
+	if (r == 0)
+		r = take_lock(file->fd, path, ret_message);
+	return r < 0 ? r : find_around(file, &status, path, ret_message);
 }
 
 static int refuse_to_open(const char *path, int error, char **ret_message)
@@ -134,6 +138,23 @@ int journal_file_open(const char *path, struct journal_file *ret_file, char **re
 	return 0;
 }
 
+int journal_file_look(const char *path, struct journal_file *ret_file, char **ret_message)
+{
+	struct stat status;
+	CLEANUP(journal_file_finish)
+	struct journal_file file = { .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) };
+	if (file.fd < 0 || fstat(file.fd, &status) < 0)
+		return COMPLAIN(-errno, ret_message, "%s cannot be opened: %s", path, strerrordesc_np(errno));
+	if (!S_ISREG(status.st_mode))
+		return COMPLAIN(-EINVAL, ret_message, "%s is not a regular file, so it is no journal", path);
+	int r = find_around(&file, &status, path, ret_message);
+	if (r < 0)
+		return r;
+	*ret_file = file;
+	file = (struct journal_file){ .fd = -1 };
+	return 0;
+}
+
 void journal_file_finish(struct journal_file *file)
 {
 	if (file->fd >= 0)
@@ -166,6 +187,16 @@ int journal_file_in_place(const struct journal_file *file)
 	bool is_in_place =
 		leads_to(file->path, &file->identity) && (!file->wal.is_known || leads_to(file->wal_path, &file->wal));
 	return is_in_place ? 0 : -ESTALE;
+}
+
+int journal_file_sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP(free) char *folder = slash ? span_dup(span_of(path, (size_t)(slash - path) + 1)) : strdup(".");
+	if (!folder)
+		return -ENOMEM;
+	CLEANUP(close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 void journal_file_warn_of_system(const struct journal_file *file)

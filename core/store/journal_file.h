@@ -36,6 +36,9 @@ struct journal_file {
 
 /* Opens or creates. 0; -errno and a sentence. */
 int journal_file_open(const char *path, struct journal_file *ret_file, char **ret_message) MUST_USE;
+/* The same for somebody who only reads, and is not the gateway: nothing is made, nothing is locked, and it may belong
+ * to whomever it does. */
+int journal_file_look(const char *path, struct journal_file *ret_file, char **ret_message) MUST_USE;
 void journal_file_finish(struct journal_file *file); /* zeroed is fine, with fd -1 */
 static inline void journal_file_finish_cleanup(struct journal_file *file)
 {
@@ -47,6 +50,8 @@ int journal_file_know_wal(struct journal_file *file) MUST_USE;
 /* 0 while both names still lead to the files that are open; -ESTALE when either was renamed, deleted or replaced (a
  * commit would seem to succeed, and be lost). */
 int journal_file_in_place(const struct journal_file *file) MUST_USE;
+/* After a file of this path was made, or moved there: its name is on the disk, too. 0 or -errno. */
+int journal_file_sync_folder(const char *path) MUST_USE;
 /* Warns when the file system is none that keeps what it was given. */
 void journal_file_warn_of_system(const struct journal_file *file);
 

@@ -197,3 +197,21 @@ int layout_prepare(sqlite3 *db, const char *path, char **ret_message)
 		return refuse_newer(path, version, ret_message);
 	return bring_up(db, path, version, ret_message);
 }
+
+int layout_judge_current(sqlite3 *db, const char *path, char **ret_message)
+{
+	int64_t version;
+	int r = sqlite_ask(db, "PRAGMA user_version", &version);
+	if (r < 0)
+		return layout_complain(path, r, ret_message);
+	if (version == CURRENT_VERSION)
+		return 0;
+	if (version > CURRENT_VERSION)
+		return refuse_newer(path, version, ret_message);
+	if (version == 0)
+		return COMPLAIN(-ENODATA, ret_message, "there is nothing in %s yet: no gateway has used it", path);
+	return COMPLAIN(-EPROTO, ret_message,
+					"the journal %s has version %" PRId64 ", and this Belfry reads version %" PRId64
+					": belfryd brings it to that at its next start",
+					path, version, CURRENT_VERSION);
+}

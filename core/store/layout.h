@@ -19,6 +19,8 @@
 int layout_judge_file(const struct journal_file *file, char **ret_message) MUST_USE;
 /* Brings the open database to the current form. 0; -errno and a sentence. */
 int layout_prepare(sqlite3 *db, const char *path, char **ret_message) MUST_USE;
+/* For those who only read: the form must be the current one. 0; -errno and a sentence. */
+int layout_judge_current(sqlite3 *db, const char *path, char **ret_message) MUST_USE;
 /* The sentence for a file that SQLite finds damaged, or cannot read at all. Returns `error`. */
 int layout_complain(const char *path, int error, char **ret_message) MUST_USE;
 

@@ -255,7 +255,7 @@ static int make_page(struct reader *reader, const struct store_read *read, struc
 		.reader = reader,
 		.read = read,
 		.is_backward = read->direction == STORE_NEWEST,
-		.first = read->after + 1 > oldest ? read->after + 1 : oldest,
+		.first = read->after + 1 > oldest || read->has_kept ? read->after + 1 : oldest,
 		.last = read->until < head ? read->until : head,
 		.events = calloc(read->max_events, sizeof(struct event *)),
 		.sequences = calloc(read->max_events, sizeof(uint64_t)),

@@ -113,7 +113,8 @@ static int bind_columns(sqlite3_stmt *statement, const struct event_record *reco
 	return r < 0 ? r : sqlite_bind_blob(statement, PARAMETER(COLUMN_BODY), record->body);
 }
 
-int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const struct event *event, uint64_t sequence)
+int record_write(sqlite3_stmt *statement, const struct record_texts *texts, struct buffer *scratch,
+				 const struct event *event, uint64_t sequence)
 {
 	const struct event_record record = {
 		.kind = event->kind,
@@ -127,7 +128,7 @@ int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const str
 		.tags = buffer_span(&texts->tags),
 	};
 	uint8_t digest[RECORD_DIGEST_BYTES];
-	int r = digest_record(&texts->scratch, &record, event->body_digest, sequence, digest);
+	int r = digest_record(scratch, &record, event->body_digest, sequence, digest);
 	if (r == 0)
 		r = bind_columns(statement, &record);
 	if (r == 0)
@@ -138,6 +139,67 @@ int record_insert(sqlite3_stmt *statement, struct record_texts *texts, const str
 		r = sqlite_bind_blob(statement, PARAMETER(COLUMN_RECORD_DIGEST), span_of(digest, sizeof digest));
 	return r < 0 ? r : sqlite_step(statement);
 }
+
+/* --- erasing ------------------------------------------------------------------------------------------------------ */
+
+/* https://www.sqlite.org/fileformat.html, "Record Format": each column has a type, which for a text or a blob says how
+ * long it is, and then its bytes. */
+static size_t varint_bytes(size_t n)
+{
+	size_t bytes = 1;
+	while (n >>= 7)
+		bytes++;
+	return bytes;
+}
+
+static size_t column_bytes(size_t n)
+{
+	return varint_bytes(2 * n + 13) + n;
+}
+
+/* The other way round. False if no column takes so many: one byte less does. */
+static bool column_of_bytes(size_t bytes, size_t *ret_n)
+{
+	for (size_t type_bytes = 1; type_bytes < bytes; type_bytes++)
+		if (column_bytes(bytes - type_bytes) == bytes) {
+			*ret_n = bytes - type_bytes;
+			return true;
+		}
+	return false;
+}
+
+/* What two rows of the same source and time may differ in. A kind of 0 or 1 takes no byte but its type. */
+static size_t row_bytes(enum event_kind kind, const size_t *columns, size_t n)
+{
+	size_t bytes = kind > EVENT_MALFORMED;
+	for (size_t i = 0; i < n; i++)
+		bytes += column_bytes(columns[i]);
+	return bytes;
+}
+
+int record_make_erased(const struct record_texts *texts, const struct event *event, struct event **ret_erased)
+{
+	const size_t old[] = { event->event_id.n,  texts->tags.n, texts->interactions.n,
+						   event->malformed.n, event->body.n, event->traceparent.n };
+	const size_t new[] = { 0, strlen("{}"), strlen("[]"), EVENT_ERASED.n, 0 }; /* without the body */
+	size_t before = row_bytes(event->kind, old, ARRAY_LENGTH(old));
+	size_t after = row_bytes(EVENT_MALFORMED, new, ARRAY_LENGTH(new)), n = 0;
+	bool has_odd_byte = before > after && !column_of_bytes(before - after, &n);
+	if (has_odd_byte)
+		(void)column_of_bytes(before - after - 1, &n);
+	CLEANUP(free) char *zeros = calloc(1, n + 1);
+	if (!zeros)
+		return -ENOMEM;
+	const struct event model = { .kind = EVENT_MALFORMED,
+								 .received_ms = event->received_ms,
+								 .source = event->source,
+								 .event_id = has_odd_byte ? SPAN(" ") : SPAN(""),
+								 .malformed = EVENT_ERASED,
+								 .body = span_of(zeros, n) };
+	return event_create(&model, ret_erased);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static enum event_kind kind_of(int64_t number)
 {

@@ -108,24 +108,31 @@ static bool is_sound(struct buffer *scratch, uint64_t part, struct span digest, 
 		   span_equal(digest, span_of(expected, PART_DIGEST_BYTES)) && entries.n % ENTRY_BYTES == 0;
 }
 
-static int find_in_part(sqlite3_stmt *statement, struct buffer *scratch, uint64_t term, struct candidates *candidates)
+/* The entries of a part, valid until the statement is reset. 0; -ENOENT if there is none; -ENODATA if it is damaged;
+ * else -errno. */
+static int select_part(sqlite3_stmt *statement, struct buffer *scratch, uint64_t part, struct span *ret_entries)
 {
-	uint64_t part = part_of(candidates->segment, term);
 	int r = sqlite_bind_number(statement, 1, (int64_t)part);
 	if (r < 0)
 		return r;
 	int code = sqlite3_step(statement);
-	if (code == SQLITE_ROW) {
-		struct span digest = sqlite_column(statement, 0), entries = sqlite_column(statement, 1);
-		if (is_sound(scratch, part, digest, entries))
-			find_term(entries, term, candidates);
-		else
-			r = -ENODATA;
-	} else {
-		r = code == SQLITE_DONE ? -ENODATA : sqlite_errno(sqlite3_db_handle(statement), code);
-	}
-	(void)sqlite3_reset(statement);
+	if (code != SQLITE_ROW)
+		r = code == SQLITE_DONE ? -ENOENT : sqlite_errno(sqlite3_db_handle(statement), code);
+	else if (!is_sound(scratch, part, sqlite_column(statement, 0), sqlite_column(statement, 1)))
+		r = -ENODATA;
+	else
+		*ret_entries = sqlite_column(statement, 1);
 	return r == -EUCLEAN ? -ENODATA : r;
+}
+
+static int find_in_part(sqlite3_stmt *statement, struct buffer *scratch, uint64_t term, struct candidates *candidates)
+{
+	struct span entries;
+	int r = select_part(statement, scratch, part_of(candidates->segment, term), &entries);
+	if (r == 0)
+		find_term(entries, term, candidates);
+	(void)sqlite3_reset(statement);
+	return r == -ENOENT ? -ENODATA : r;
 }
 
 int segment_find(sqlite3_stmt *statement, struct buffer *scratch, const struct terms *terms,
@@ -136,5 +143,94 @@ int segment_find(sqlite3_stmt *statement, struct buffer *scratch, const struct t
 		buffer_finish(scratch);
 	for (size_t i = 0; r == 0 && i < terms->n; i++)
 		r = find_in_part(statement, scratch, terms->terms[i], candidates);
+	return r;
+}
+
+/* --- checking and forgetting -------------------------------------------------------------------------------------- */
+
+static int check_part(sqlite3_stmt *select, struct buffer *scratch, uint64_t part, const struct candidates *known,
+					  const struct segment_entry *entries, size_t n)
+{
+	struct span stored;
+	size_t at = 0;
+	int r = select_part(select, scratch, part, &stored);
+	for (size_t i = 0; r == 0 && i < stored.n / ENTRY_BYTES; i++) {
+		uint64_t sequence = segment_first(known->segment) + offset_at(stored, i);
+		if (!candidates_has(known, sequence)) /* nobody can say what this event had */
+			continue;
+		bool is_right = at < n && entries[at].term == term_at(stored, i) && entries[at].sequence == sequence;
+		r = is_right ? 0 : -ENODATA;
+		at++;
+	}
+	(void)sqlite3_reset(select);
+	return r == 0 && at < n ? -ENODATA : r;
+}
+
+int segment_check(sqlite3_stmt *select, struct buffer *scratch, const struct candidates *known,
+				  struct segment_entry *entries, size_t n)
+{
+	uint64_t first_part = known->segment * SEGMENT_PARTS, n_missing = 0;
+	size_t at = 0;
+	int r = 0;
+	if (n)
+		qsort(entries, n, sizeof *entries, compare_entries);
+	for (uint64_t part = first_part; r == 0 && part < first_part + SEGMENT_PARTS; part++) {
+		size_t start = at;
+		while (at < n && part_of(known->segment, entries[at].term) == part)
+			at++;
+		r = check_part(select, scratch, part, known, n ? entries + start : NULL, at - start);
+		if (r == -ENOENT) {
+			n_missing++;
+			r = 0;
+		}
+	}
+	if (r < 0 || n_missing == 0)
+		return r;
+	return n_missing == SEGMENT_PARTS ? -ENOENT : -ENODATA;
+}
+
+/* What stays of a part; *ret_has_gone: something does not. The caller frees. */
+static int keep_entries(struct span stored, const struct candidates *gone, struct segment_entry **ret_entries,
+						size_t *ret_n, bool *ret_has_gone)
+{
+	size_t n_stored = stored.n / ENTRY_BYTES, n = 0;
+	struct segment_entry *entries = malloc((n_stored + 1) * sizeof *entries);
+	if (!entries)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_stored; i++) {
+		const struct segment_entry entry = { term_at(stored, i), segment_first(gone->segment) + offset_at(stored, i) };
+		if (!candidates_has(gone, entry.sequence))
+			entries[n++] = entry;
+	}
+	*ret_entries = entries;
+	*ret_n = n;
+	*ret_has_gone = n < n_stored;
+	return 0;
+}
+
+static int forget_in_part(sqlite3_stmt *select, sqlite3_stmt *insert, struct buffer *scratch, uint64_t part,
+						  const struct candidates *gone)
+{
+	CLEANUP(free) struct segment_entry *entries = NULL;
+	struct span stored;
+	size_t n = 0;
+	bool has_gone = false;
+	int r = select_part(select, scratch, part, &stored);
+	if (r == 0)
+		r = keep_entries(stored, gone, &entries, &n, &has_gone);
+	(void)sqlite3_reset(select);
+	if (r == 0 && has_gone)
+		r = write_part(insert, part, entries, n);
+	return r == -ENOENT || r == -ENODATA ? 0 : r;
+}
+
+int segment_forget(sqlite3_stmt *select, sqlite3_stmt *insert, struct buffer *scratch, const struct candidates *gone)
+{
+	uint64_t first_part = gone->segment * SEGMENT_PARTS;
+	int r = 0;
+	if (scratch->failed)
+		buffer_finish(scratch);
+	for (uint64_t part = first_part; r == 0 && part < first_part + SEGMENT_PARTS; part++)
+		r = forget_in_part(select, insert, scratch, part, gone);
 	return r;
 }

@@ -63,4 +63,12 @@ int segment_write(sqlite3_stmt *statement, uint64_t segment, struct segment_entr
 int segment_find(sqlite3_stmt *statement, struct buffer *scratch, const struct terms *terms,
 				 struct candidates *candidates) MUST_USE;
 
+/* Whether the index says of the events in `known`, whose entries these are (sorted here), what it should. 0; -ENOENT if
+ * the segment was never written; -ENODATA if a part is missing, damaged, or says something else; else -errno. */
+int segment_check(sqlite3_stmt *select, struct buffer *scratch, const struct candidates *known,
+				  struct segment_entry *entries, size_t n) MUST_USE;
+/* Removes all entries of these events. A part that is missing or damaged is left to be written anew. 0 or -errno. */
+int segment_forget(sqlite3_stmt *select, sqlite3_stmt *insert, struct buffer *scratch,
+				   const struct candidates *gone) MUST_USE;
+
 #endif

@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <pthread.h>
 
-/* How long to wait for somebody else's lock: an administrator with sqlite3 at the terminal. */
-#define BUSY_TIMEOUT_MS 2000
-
 static int system_errno(sqlite3 *db, int otherwise)
 {
 	int error = db ? sqlite3_system_errno(db) : 0;
@@ -54,7 +51,7 @@ int sqlite_open(const char *name, int flags, sqlite3 **ret_db)
 	(void)pthread_once(&once, configure);
 	int code = sqlite3_open_v2(name, ret_db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (code == SQLITE_OK)
-		code = sqlite3_busy_timeout(*ret_db, BUSY_TIMEOUT_MS);
+		code = sqlite3_busy_timeout(*ret_db, SQLITE_BUSY_TIMEOUT_MS);
 	return *ret_db ? sqlite_errno(*ret_db, code) : -ENOMEM;
 }
 

@@ -11,6 +11,9 @@
 /* Every length is checked against this before it is bound; SQLite counts in int. */
 #define SQLITE_MAX_BYTES 1000000000
 
+/* How long to wait for somebody else's lock: an administrator with sqlite3 at the terminal. */
+#define SQLITE_BUSY_TIMEOUT_MS 2000
+
 /* What a result code means to those who know nothing of SQLite; 0 for OK, ROW and DONE. */
 int sqlite_errno(sqlite3 *db, int code) MUST_USE;
 

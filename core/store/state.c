@@ -2,6 +2,7 @@
 #include "store/state.h"
 
 #include "base/buffer.h"
+#include "store/complain.h"
 #include "wire/digest.h"
 
 #include <errno.h>
@@ -102,10 +103,29 @@ int state_read_without_wal(const struct journal_file *file, struct journal_state
 	return r < 0 ? r : state_read(db, ret_state);
 }
 
-bool state_continues(const struct journal_state *state, const struct journal_state *without_wal)
+static bool continues(const struct journal_state *state, const struct journal_state *without_wal)
 {
 	return strcmp(state->identity, without_wal->identity) == 0 &&
 		   (state->n_opened == without_wal->n_opened || state->n_opened == without_wal->n_opened + 1);
+}
+
+int state_judge_wal(sqlite3 *db, const struct journal_file *file, char **ret_message)
+{
+	struct journal_state state, without_wal;
+	if (!file->had_wal_frames || file->is_empty)
+		return 0;
+	int r = state_read(db, &state);
+	if (r == 0)
+		r = state_read_without_wal(file, &without_wal);
+	if (r < 0) /* the table may be in the log alone, just made; layout_prepare() says what is wrong otherwise */
+		return 0;
+	if (continues(&state, &without_wal))
+		return 0;
+	return COMPLAIN(
+		-EUCLEAN, ret_message,
+		"%s does not belong to %s: it is the write-ahead log of another journal. Put its own log back, or move "
+		"it away (what was only in it is lost)",
+		file->wal_path, file->path);
 }
 
 bool state_needs_epoch(const struct journal_state *state, const struct journal_file *file)
@@ -113,6 +133,42 @@ bool state_needs_epoch(const struct journal_state *state, const struct journal_f
 	if (!state->epoch[0])
 		return true;
 	return (state->is_open && !file->had_wal) || state->inode != (uint64_t)file->identity.inode;
+}
+
+static int write_identity(sqlite3 *db, const char *identity)
+{
+	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
+	int r = sqlite_prepare(db, "UPDATE journal SET identity = ?", &statement);
+	if (r == 0)
+		r = sqlite_bind_text(statement, 1, span_text(identity));
+	return r < 0 ? r : sqlite_step(statement);
+}
+
+static int draw_identity(char ret_identity[static STATE_IDENTITY_CHARS + 1])
+{
+	uint8_t bytes[STATE_IDENTITY_CHARS / 2];
+	int r = digest_random(bytes, sizeof bytes);
+	for (size_t i = 0; r == 0 && i < sizeof bytes; i++)
+		(void)snprintf(ret_identity + 2 * i, 3, "%02x", bytes[i]);
+	return r;
+}
+
+int state_make_own(sqlite3 *db)
+{
+	CLEANUP(sqlite_finalize) sqlite3_stmt *statement = NULL;
+	struct journal_state state;
+	int r = state_read(db, &state);
+	if (r == 0)
+		r = draw_identity(state.identity);
+	if (r == 0)
+		r = write_identity(db, state.identity);
+	if (r == 0)
+		r = sqlite_prepare(db, STATE_UPDATE, &statement);
+	if (r < 0)
+		return r;
+	state.is_open = false;
+	state.inode = 0;
+	return state_write(statement, &state);
 }
 
 int state_draw_epoch(char ret_epoch[static POSITION_MAX_EPOCH + 1])

@@ -11,6 +11,9 @@
  * A write-ahead log that belongs to another journal would be taken for ours by SQLite, which then writes the stranger's
  * pages into our file. Every log holds this row, so it is read twice: from the file alone, and as the log would
  * have it. The two must be the same journal in the same run (or in the one after, if that one was just beginning).
+ *
+ * A backup (backup.h) is another journal from the beginning, whatever becomes of it: it has an identity of its own, and
+ * an inode that no file has.
  */
 #ifndef STORE_STATE_H
 #define STORE_STATE_H
@@ -39,9 +42,13 @@ int state_read(sqlite3 *db, struct journal_state *ret_state) MUST_USE;
 int state_write(sqlite3_stmt *statement, const struct journal_state *state) MUST_USE;
 /* From the file alone, whatever stands in its write-ahead log. */
 int state_read_without_wal(const struct journal_file *file, struct journal_state *ret_state) MUST_USE;
-bool state_continues(const struct journal_state *state, const struct journal_state *without_wal);
+/* Refuses a write-ahead log that belongs to another journal. 0; -EUCLEAN and a sentence. */
+int state_judge_wal(sqlite3 *db, const struct journal_file *file, char **ret_message) MUST_USE;
 /* Whether this file may be anything else than what this journal was when it was last used. */
 bool state_needs_epoch(const struct journal_state *state, const struct journal_file *file);
+/* Makes the database, a copy of a journal, a journal of its own: no write-ahead log that may lie where it is put
+ * belongs to it, and its first start finds that it needs a new epoch, wherever that is. 0 or -errno. */
+int state_make_own(sqlite3 *db) MUST_USE;
 /* A new epoch. 0 or -EIO. */
 int state_draw_epoch(char ret_epoch[static POSITION_MAX_EPOCH + 1]) MUST_USE;
 #endif

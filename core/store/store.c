@@ -127,11 +127,11 @@ static void count(struct store *store, size_t n, int error)
 	(void)pthread_mutex_unlock(&store->write_lock);
 }
 
-static void end_work(struct store_work *work, int r)
+static void end_work(struct store *store, struct store_work *work, int r)
 {
 	while (work) {
 		struct store_work *next = work->next; /* `work` may be gone when it has been ended */
-		work_end(work, r);
+		work_end(store->journal, work, r);
 		work = next;
 	}
 }
@@ -173,7 +173,7 @@ static void work_alone(struct store *store, struct store_work *work)
 		else
 			count(store, n, r);
 		report(store, n);
-		work_end(work, r);
+		work_end(store->journal, work, r);
 		work = next;
 	}
 }
@@ -197,7 +197,7 @@ static int commit(struct store *store, size_t n, struct store_work *work)
 	if (is_apart)
 		work_alone(store, work);
 	else
-		end_work(work, r);
+		end_work(store, work, r);
 	return r;
 }
 

@@ -144,6 +144,7 @@ struct store_read {
 	uint64_t until;               /* and not greater than this, nor than the head */
 	const struct filter *filters; /* matches if any does; none at all: everything */
 	size_t n_filters;
+	bool has_kept;     /* also what retention has left for a handler alone */
 	int kinds;         /* 1 << EVENT_CALLBACK | ...; 0: STORE_PUSHED_KINDS. Others are not in the index */
 	size_t max_rows;   /* NEWEST: of what is not in the index, no more are looked at; 0: many */
 	size_t max_events; /* 1.. */

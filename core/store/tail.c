@@ -144,6 +144,17 @@ int tail_copy(struct tail *tail, uint64_t segment, struct segment_entry **ret_en
 	return 0;
 }
 
+void tail_forget(struct tail *tail, uint64_t sequence)
+{
+	(void)pthread_mutex_lock(&tail->lock);
+	size_t from = search(tail, sequence), to = search(tail, sequence + 1);
+	if (to > from) {
+		memmove(tail->entries + from, tail->entries + to, (tail->n - to) * sizeof *tail->entries);
+		tail->n -= to - from;
+	}
+	(void)pthread_mutex_unlock(&tail->lock);
+}
+
 void tail_drop(struct tail *tail, uint64_t first)
 {
 	(void)pthread_mutex_lock(&tail->lock);

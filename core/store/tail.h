@@ -26,6 +26,8 @@ void tail_commit(struct tail *tail);
 void tail_roll_back(struct tail *tail);
 /* A copy, the caller's to free, of what is durable of the segment. 0 or -ENOMEM. */
 int tail_copy(struct tail *tail, uint64_t segment, struct segment_entry **ret_entries, size_t *ret_n) MUST_USE;
+/* Forgets this event's terms. */
+void tail_forget(struct tail *tail, uint64_t sequence);
 /* Forgets what lies before `first`. */
 void tail_drop(struct tail *tail, uint64_t first);
 

@@ -311,7 +311,7 @@ static int do_step(struct journal *journal, uint64_t now, bool *ret_has_more)
 	if (has_segment(journal, &segment))
 		return write_segment(journal, segment);
 	*ret_has_more = false;
-	if (now < upkeep->next_retention_ns)
+	if (now < upkeep->next_retention_ns || upkeep->is_scrubbing)
 		return 0;
 	int r = retain(journal, ret_has_more);
 	if (r == 0 && !*ret_has_more)

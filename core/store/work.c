@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/delivery.h"
+#include "store/erasure.h"
 
 #include <errno.h>
 
@@ -119,6 +120,29 @@ static int kill_off(struct journal *journal, struct delivery *delivery, const ch
 	return settle(journal, delivery, &attempt, true);
 }
 
+int work_kill_all(struct journal *journal, uint64_t sequence, const char *reason, uint64_t *n)
+{
+	struct delivery delivery;
+	sqlite3_stmt *statement = journal->statements[STATEMENT_DELIVERY_OPEN];
+	int r = 0;
+	while (r >= 0) {
+		r = sqlite_bind_number(statement, 1, (int64_t)sequence);
+		if (r == 0)
+			r = select_first(journal, STATEMENT_DELIVERY_OPEN, &delivery);
+		if (r < 0)
+			break;
+		if (r == DELIVERY_E_DAMAGED)
+			mend(journal, &delivery, clock_wall_ms());
+		const struct attempt attempt = { .started_ms = clock_wall_ms(),
+										 .outcome = ATTEMPT_REJECT,
+										 .reason = span_text(reason) };
+		delivery.state = DELIVERY_DEAD;
+		r = settle(journal, &delivery, &attempt, true);
+		*n += r == 0;
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
 /* --- claiming ----------------------------------------------------------------------------------------------------- */
 
 /* Nobody waits longer than this for an attempt (see DELIVERY_MAX_WAIT_MS): what does was put off by a clock that has
@@ -171,6 +195,10 @@ static int take_event(struct journal *journal, struct claimed *claimed)
 	if (r == 0 && (uint64_t)delivery->interaction >= claimed->event->n_interactions + !claimed->event->n_interactions) {
 		event_unref(STEAL(claimed->event));
 		is_damaged = true;
+	}
+	if (r == 0 && event_is_erased(claimed->event)) {
+		event_unref(STEAL(claimed->event));
+		return kill_off(journal, delivery, WORK_ERASED);
 	}
 	if (is_damaged)
 		return kill_off(journal, delivery, "the event is damaged in the journal");
@@ -344,14 +372,20 @@ int work_run(struct journal *journal, struct store_work *work)
 		return run_replay(journal, (struct store_replay *)work);
 	case WORK_STATE:
 		return run_state_change(journal, (struct store_state_change *)work);
+	case WORK_ERASE:
+		return erasure_run(journal, (struct store_erasure *)work);
+	case WORK_SCRUB:
+		return erasure_scrub(journal, (struct store_scrub *)work);
 	}
 	return -EINVAL;
 }
 
-void work_end(struct store_work *work, int r)
+void work_end(struct journal *journal, struct store_work *work, int r)
 {
 	if (r < 0)
 		work->error = r;
+	else if (work->kind == WORK_ERASE || work->kind == WORK_SCRUB)
+		erasure_end(journal, work);
 	if (r < 0 && work->kind == WORK_CLAIM)
 		give_up_claim((struct store_claim *)work);
 	work->on_done(work);

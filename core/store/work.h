@@ -18,7 +18,11 @@ int work_recover(struct journal *journal) MUST_USE;
 /* 0, also where only this work has failed (`error` says so), or -errno: then the transaction has. */
 int work_run(struct journal *journal, struct store_work *work) MUST_USE;
 /* After the transaction. r: what it came to. Calls on_done; the work may be gone then. */
-void work_end(struct store_work *work, int r);
+void work_end(struct journal *journal, struct store_work *work, int r);
+
+/* What is still owed for the event at this sequence is dead, for this reason; how many deliveries that are is added to
+ * *n. 0 or -errno. */
+int work_kill_all(struct journal *journal, uint64_t sequence, const char *reason, uint64_t *n) MUST_USE;
 
 /* Before events from `first` to `last` are purged: a finished delivery of theirs that is damaged is owed again. */
 int work_check_finished(struct journal *journal, uint64_t first, uint64_t last) MUST_USE;

@@ -57,6 +57,13 @@ struct event *event_ref(struct event *event);
 void event_unref(struct event *event); /* NULL is fine */
 CLEANUP_DEFINE(struct event, event_unref)
 
+/* What the journal was told to erase: nothing is left of it but its place, its source and its time. */
+#define EVENT_ERASED SPAN("erased")
+static inline bool event_is_erased(const struct event *event)
+{
+	return event->kind == EVENT_MALFORMED && span_equal(event->malformed, EVENT_ERASED);
+}
+
 /* [{"type":"conferencing_failing","subtype":"profile_missing"}] */
 void event_add_interactions(struct buffer *json, const struct event *event);
 /* {"calendar_id":"cal_1","user":"42"} */
