@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the docs' pictures anew, with what is built: the booking page of core/web/example/ (desktop.png, phone.png there), and
-the gateway's own page with three callbacks (core/web/live.png).
+"""Makes the docs' pictures anew, with what is built: the booking page (in core/web/example/), and the gateway's own page
+with three callbacks (core/web/live.png).
 
 Debian's pngquant makes them small.
 """
@@ -30,7 +30,8 @@ def deliver(gateway):
 
 
 def take(browser, path):
-    browser.driver.execute_script("document.activeElement.blur(); document.getAnimations().forEach(one => one.cancel())")
+    still = "document.activeElement.blur(); document.getAnimations().forEach(one => one.cancel())"
+    browser.driver.execute_script(still)
     browser.screenshot(path)
     subprocess.run(["pngquant", "--force", "--ext", ".png", "64", str(path)], check=True)
     print(f"{path}: {path.stat().st_size} bytes")

@@ -14,8 +14,8 @@ PUBLIC_URL = "https://gateway.example.com"
 
 
 class Example:
-    """Cronofy's time stands still: `cronofy.clock.advance(1)` makes a conference, or fails to. Of the page's two choices,
-    Zoom works, and Teams has a profile that is gone."""
+    """Cronofy's time stands still: `cronofy.clock.advance(1)` makes a conference, or fails to. Of the page's two
+    choices, Zoom works, and Teams has a profile that is gone."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -65,7 +65,8 @@ def test_the_package_says_what_is_in_it():
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
 def test_npm_packs_the_client_alone(tmp_path):
     subprocess.run(
-        ["npm", "pack", "--silent", "--offline", "--cache", str(tmp_path / "cache"), "--pack-destination", str(tmp_path)],
+        ["npm", "pack", "--silent", "--offline", "--cache", str(tmp_path / "cache"),
+         "--pack-destination", str(tmp_path)],
         cwd=WEB, timeout=PATIENCE * 3, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     (packed,) = tmp_path.glob("*.tgz")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""belfry.js behind networks that do their worst, in Node and in Chromium: each event once, in order, and nothing lost."""
+"""belfry.js behind networks that do their worst, in Node and in Chromium: each event once, in order, none lost."""
 
 import threading
 
@@ -27,8 +27,8 @@ def test_a_gateway_that_falls_silent_is_left():
 
 class Hostile:
     """A network that cuts all connections after each 33rd event that gets through, while a thousand pass, and a gateway
-    that is restarted in the middle; tokens expire all the time. Meanwhile the events go on, by so many that no cut can fall
-    between two connections."""
+    that is restarted in the middle; tokens expire all the time. Meanwhile the events go on, by so many that no cut can
+    fall between two connections."""
 
     N, CUT = 1000, 33
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What core/web/README.md shows front-end developers: each block behind <!-- run: WHAT --> is run as it stands, but for the
-gateway's address."""
+"""What core/web/README.md shows front-end developers: each block behind <!-- run: WHAT --> is run as it stands, but for
+the gateway's address."""
 
 import json
 import os
@@ -88,6 +88,21 @@ def test_the_page(gateway, site):
         browser.wait_for_text("#meeting", "Board meeting: there is a problem")
         browser.driver.refresh()
         browser.wait_for_text("#meeting", "Board meeting: there is a problem")
+
+
+def test_in_node(tmp_path):
+    with Gateway() as gateway:
+        deliver(gateway, "one", "two", user="42")
+        program = f"""
+            import {{ Belfry }} from {json.dumps(str(ROOT / "core" / "web" / "belfry.js"))};
+            const belfry = new Belfry({json.dumps(gateway.url(scheme="http"))});
+            const savedPosition = {json.dumps(gateway.events()["events"][0]["position"])};
+            const handle = async ({{ callback }}) => {{ console.log(callback.event.event_id); belfry.close(); }};
+            {blocks("node")["js"]}"""
+        (tmp_path / "reader.mjs").write_text(program, encoding="utf-8")
+        command = ["node", "reader.mjs"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        assert (done.stdout, done.stderr) == ("two\n", "")
 
 
 def test_one_line_and_a_ticket(gateway, site):

@@ -29,8 +29,8 @@ def deliver(gateway, *event_ids, **tags):
 
 
 class Proxy:
-    """What lies between a client and a gateway. `cut()` resets all connections, `is_dark` lets nothing through (and nobody
-    is told), `refuses_upgrades` is one that knows HTTP only."""
+    """What lies between a client and a gateway. `cut()` resets all connections, `is_dark` lets nothing through (and
+    nobody is told), `refuses_upgrades` is one that knows HTTP only."""
 
     def __init__(self, address):
         self.address = address
@@ -250,7 +250,7 @@ window.begin = (url, filter, options) => {
   window.belfry = new Belfry(url, { getToken });
   for (const type of ["state", "disconnect", "gap", "error"])
     belfry.addEventListener(type, ({ state, code, reason, after, resumedAt, error }) =>
-      heard.push({ notice: type, state, code: code ?? error?.code, reason: reason ?? error?.message, after, resumedAt }));
+      heard.push({ notice: type, state, code: code ?? error?.code, reason, after, resumedAt }));
   belfry.subscribe(filter, message => heard.push(message), options);
 };
 document.title = "ready";

@@ -66,7 +66,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        if self.path in FILES:
+        if not self.is_for_us():
+            self.send_error(421)
+        elif self.path in FILES:
             name, content_type = FILES[self.path]
             self.answer((FOLDER / name).read_bytes(), f"{content_type}; charset=utf-8")
         elif self.path == "/token":
@@ -79,7 +81,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), 4096))
         # JSON cannot be sent from elsewhere without asking first: so this is our own page
-        if self.path != "/bookings" or self.headers.get_content_type() != "application/json":
+        if not self.is_for_us() or self.path != "/bookings" or self.headers.get_content_type() != "application/json":
             self.send_error(404)
             return
         try:
@@ -88,6 +90,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(400)
         except subprocess.CalledProcessError:
             self.send_error(502)
+
+    def is_for_us(self):
+        """A stranger's name that was made to lead here would be a stranger's page that reads what is here."""
+        return self.headers.get("Host") == f"127.0.0.1:{self.server.server_port}"
 
     def answer_json(self, value):
         self.answer(json.dumps(value).encode(), "application/json")
