@@ -6,9 +6,9 @@
 #include "cli/output.h"
 #include "cli/plugin.h"
 #include "cli/printable.h"
-#include "cli/samples.h"
 #include "config/description.h"
 #include "wire/callback.h"
+#include "wire/samples.h"
 
 #include <errno.h>
 

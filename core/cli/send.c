@@ -9,12 +9,12 @@
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/printable.h"
-#include "cli/samples.h"
 #include "cli/secrets.h"
 #include "cli/setup.h"
 #include "cli/tally.h"
 #include "wire/digest.h"
 #include "wire/http.h"
+#include "wire/samples.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -138,6 +138,16 @@ static void count(struct handler *handler, enum schedule_result result, enum del
 		(void)atomic_fetch_add(&handler->n_crashed, 1);
 }
 
+/* In the order that supervisor_add_history() tells. */
+static void note_history(struct supervisor *supervisor, enum delivery_state state)
+{
+	(void)pthread_mutex_lock(&supervisor->lock);
+	history_row(supervisor->history, clock_monotonic_ns())[state == DELIVERY_DONE  ? 0
+														   : state == DELIVERY_DUE ? 1
+																				   : 2]++;
+	(void)pthread_mutex_unlock(&supervisor->lock);
+}
+
 static void note_time(struct handler *handler, uint64_t took_ns)
 {
 	handler->mean_ns += (took_ns >> 3) - (handler->mean_ns >> 3);
@@ -188,6 +198,7 @@ void job_conclude(struct job *job, enum schedule_result result, int64_t retry_af
 	struct span text = write_reason(job, reason, end);
 	note_time(handler, took_ns);
 	count(handler, result, delivery.state);
+	note_history(handler->supervisor, delivery.state);
 	log_conclusion(job, &delivery, text);
 	notice_outcome(job, &delivery, text);
 	if (delivery.state == DELIVERY_DEAD)

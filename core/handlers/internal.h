@@ -3,6 +3,7 @@
 #ifndef HANDLERS_INTERNAL_H
 #define HANDLERS_INTERNAL_H
 
+#include "base/history.h"
 #include "base/inbox.h"
 #include "handlers/breaker.h"
 #include "handlers/process.h"
@@ -100,6 +101,7 @@ struct supervisor {
 	struct store *store;
 	struct vault *vault;
 	pthread_mutex_t lock;
+	struct history *history;  /* {lock} */
 	struct handler *handlers; /* by name; {lock} for other threads, and to change it */
 	size_t n_workers;
 	size_t n_waiting, n_stopping; /* handlers that wait for room; workers that end */

@@ -254,6 +254,14 @@ void supervisor_get_counts(struct supervisor *supervisor, struct span name, stru
 	(void)pthread_mutex_unlock(&supervisor->lock);
 }
 
+void supervisor_add_history(struct supervisor *supervisor, uint64_t first_slot, size_t slots_a_point, size_t n_points,
+							uint64_t *sums)
+{
+	(void)pthread_mutex_lock(&supervisor->lock);
+	history_add_up(supervisor->history, first_slot, slots_a_point, n_points, sums);
+	(void)pthread_mutex_unlock(&supervisor->lock);
+}
+
 /* --- another configuration ---------------------------------------------------------------------------------------- */
 
 struct supervisor_switch {
@@ -376,6 +384,8 @@ int supervisor_create(struct generation *generation, struct store *store, struct
 	inbox_init(&supervisor->inbox);
 	int r = vault_create(generation->config->journal.path, &supervisor->vault);
 	if (r == 0)
+		r = history_create(SUPERVISOR_HISTORY_COLUMNS, &supervisor->history);
+	if (r == 0)
 		r = create_loop(supervisor);
 	if (r == 0)
 		r = supervisor_switch_create(supervisor, generation, NULL, NULL, &change);
@@ -434,6 +444,7 @@ void supervisor_destroy(struct supervisor *supervisor)
 	}
 	generation_unref(supervisor->generation);
 	vault_destroy(supervisor->vault);
+	history_destroy(supervisor->history);
 	inbox_finish(&supervisor->inbox);
 	(void)pthread_mutex_destroy(&supervisor->lock);
 	free(supervisor);

@@ -65,4 +65,10 @@ struct supervisor_counts {
 };
 void supervisor_get_counts(struct supervisor *supervisor, struct span handler, struct supervisor_counts *ret_counts);
 
+/* What became of deliveries lately, all handlers together: sums of done, retry and dead, as history_add_up(). Any
+ * thread. */
+#define SUPERVISOR_HISTORY_COLUMNS 3
+void supervisor_add_history(struct supervisor *supervisor, uint64_t first_slot, size_t slots_a_point, size_t n_points,
+							uint64_t *sums);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of the completion for shells: commands, their options, and what stands behind them. */
 #include "cli/invocation.h"
-#include "cli/samples.h"
 #include "manual/part.h"
+#include "wire/samples.h"
 
 /* Completion has room for the first sentence, without its full stop. */
 static struct span first_sentence(const char *help)

@@ -2,6 +2,7 @@
 #include "net/admin.h"
 
 #include "net/deliveries.h"
+#include "net/drain.h"
 #include "net/erasure.h"
 #include "net/handlers.h"
 #include "net/health.h"
@@ -11,6 +12,8 @@
 #include "net/reload.h"
 #include "net/rights.h"
 #include "net/roll.h"
+#include "net/send.h"
+#include "net/series.h"
 #include "net/status.h"
 #include "net/watch.h"
 
@@ -20,10 +23,12 @@ static const struct {
 	enum rights rights;
 } places[] = {
 	{ "/metrics", &metrics_endpoint, RIGHTS_ROLE },       { "/status", &status_endpoint, RIGHTS_ROLE },
-	{ "/events", &kept_endpoint, RIGHTS_ROLE },           { "/watch", &watch_endpoint, RIGHTS_ROLE },
-	{ "/deliveries", &deliveries_endpoint, RIGHTS_ROLE }, { "/replay", &replay_endpoint, RIGHTS_ROLE },
+	{ "/history", &series_endpoint, RIGHTS_ROLE },        { "/events", &kept_endpoint, RIGHTS_ROLE },
+	{ "/watch", &watch_endpoint, RIGHTS_ROLE },           { "/deliveries", &deliveries_endpoint, RIGHTS_ROLE },
 	{ "/handlers", &handlers_endpoint, RIGHTS_ROLE },     { "/subscribers", &roll_endpoint, RIGHTS_ROLE },
-	{ "/reload", &reload_endpoint, RIGHTS_ROLE },         { "/journal/erase", &erasure_endpoint, RIGHTS_ROLE },
+	{ "/replay", &replay_endpoint, RIGHTS_ROLE },         { "/send", &send_endpoint, RIGHTS_ROLE },
+	{ "/reload", &reload_endpoint, RIGHTS_ROLE },         { "/drain", &drain_endpoint, RIGHTS_ROLE },
+	{ "/journal/erase", &erasure_endpoint, RIGHTS_ROLE },
 };
 
 /* What says nothing of anybody: whoever looks after the gateway's health may call it by any name. */

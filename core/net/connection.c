@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "net/limits.h"
 #include "net/router.h"
+#include "net/series.h"
 #include "net/subscriber.h"
 
 #include <arpa/inet.h>
@@ -300,6 +301,7 @@ void connection_add_status(struct connection *connection, struct buffer *head, i
 {
 	if (status >= COUNTERS_FIRST_STATUS && status <= COUNTERS_LAST_STATUS)
 		connection->reactor->counters.answers[status - COUNTERS_FIRST_STATUS]++;
+	series_count_answer(connection->reactor, status);
 	buffer_add_text(head, "HTTP/1.1 ");
 	buffer_add_u64(head, (uint64_t)status);
 	buffer_add_char(head, ' ');
@@ -445,6 +447,26 @@ static struct exchange *make_exchange(struct connection *connection, const struc
 			.body_kind = request->body,
 			.content_length = request->body == HTTP_BODY_LENGTH ? request->content_length : 0,
 		};
+	return exchange;
+}
+
+struct exchange *connection_redirect(struct connection *connection, const struct endpoint *endpoint,
+									 struct source *source)
+{
+	const struct exchange *old = connection->exchange;
+	struct exchange *exchange = calloc(1, endpoint->exchange_size);
+	if (!exchange)
+		return NULL;
+	*exchange = (struct exchange){
+		.endpoint = endpoint,
+		.connection = connection,
+		.reactor = connection->reactor,
+		.setup = setup_ref(old->setup),
+		.source = source,
+		.keep_alive = old->keep_alive,
+	};
+	drop_exchange(connection);
+	connection->exchange = exchange;
 	return exchange;
 }
 

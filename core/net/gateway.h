@@ -34,6 +34,7 @@ struct gateway {
 	int64_t started_ms;                 /* wall clock */
 	_Atomic int64_t answer_timeout_ms;  /* of the configuration, for those who have none at hand */
 	_Atomic int64_t certificate_end_ms; /* when the first of the listeners' expires; INT64_MAX: there are none */
+	atomic_bool is_asked_to_stop;       /* by an administrator's request */
 	atomic_bool is_stopping;            /* it is not ready any more */
 	atomic_bool is_draining;            /* each connection ends with its answer */
 	atomic_bool has_fetched_keys;       /* from jwks_url, at least once */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/routes.h"
+#include "net/series.h"
 #include "wire/callback.h"
 #include "wire/trace.h"
 
@@ -19,6 +20,7 @@ struct callback {
 	struct buffer odd_type; /* the Content-Type, if it is not the provider's */
 	char traceparent[TRACE_PARENT_BYTES];
 	bool has_signature, has_traceparent;
+	bool tells; /* whoever sent it is an administrator, and is told what became of it */
 	struct append append;
 	struct owed *owed;
 	enum callback_result result; /* UNDECIDED until it has been counted and logged */
@@ -119,6 +121,7 @@ static void decide(struct callback *callback, enum callback_result result, int e
 {
 	callback->result = result;
 	callback->exchange.source->tally->counters.n[result]++;
+	series_count_callback(callback->exchange.reactor, result);
 	log_others(callback, result, error);
 }
 
@@ -377,15 +380,33 @@ static void count_kept(struct reactor *reactor, struct callback *callback, const
 	bool is_late = callback->result != CALLBACK_UNDECIDED;
 	enum callback_result kept = result_of(result);
 	histogram_add(&reactor->counters.durable, durable_ns - callback->received_ns);
+	series_count_durable(reactor, durable_ns - callback->received_ns);
 	if (is_late) {
 		reactor->counters.callbacks_late++;
 	} else {
 		callback->result = kept;
 		callback->exchange.source->tally->counters.n[kept]++;
+		series_count_callback(reactor, kept);
 	}
 	if (result->status == COMMIT_STORED)
 		callback->exchange.source->tally->counters.n_bytes += callback->n_bytes;
 	log_kept(callback, is_late ? "late" : callback_outcome(kept), callback_reason(kept), result->sequence, durable_ns);
+}
+
+static void tell(const struct callback *callback, const struct ingest_result *result)
+{
+	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
+	struct connection *connection = callback->exchange.connection;
+	char position[POSITION_TEXT_SIZE];
+	buffer_add_text(&json, "{\"outcome\":");
+	buffer_add_json(&json, span_text(callback_outcome(result_of(result))));
+	buffer_add_json_member(&json, "position",
+						   describe_position(connection->reactor->gateway, result->sequence, position));
+	buffer_add_text(&json, "}\n");
+	connection_answer(connection, &(struct answer){ .status = 200,
+													.content_type = "application/json",
+													.body = buffer_span(&json),
+													.headers = "Cache-Control: no-store\r\n" });
 }
 
 void ingest_settle(struct reactor *reactor, const struct ingest_result *result, uint64_t durable_ns)
@@ -401,6 +422,31 @@ void ingest_settle(struct reactor *reactor, const struct ingest_result *result, 
 		exchange_free(exchange); /* the peer is gone or has been answered 503 */
 	else if (result->status == COMMIT_FAILED)
 		connection_refuse(exchange->connection, 503, "unavailable", "the journal cannot be written now", RETRY_AFTER);
+	else if (callback->tells)
+		tell(callback, result);
 	else
 		connection_answer(exchange->connection, &(struct answer){ .status = 200 });
+}
+
+void ingest_take(struct connection *connection, struct source *source, struct span head, struct span body)
+{
+	struct http_request request;
+	struct http_problem problem;
+	struct exchange *exchange = NULL;
+	if (http_parse(head, &request, &problem) == HTTP_OK)
+		exchange = connection_redirect(connection, &ingest_endpoint, source);
+	if (!exchange) {
+		connection_refuse(connection, 503, "unavailable", "out of memory", RETRY_AFTER);
+		return;
+	}
+	callback_of(exchange)->tells = true;
+	begin(exchange, &request);
+	if (connection->exchange != exchange)
+		return;
+	if (body.n <= exchange->max_body) {
+		finish(exchange, body);
+	} else {
+		refused(exchange, 413);
+		connection_refuse(connection, 413, "too_large", "the body is larger than max_body", NULL);
+	}
 }

@@ -12,6 +12,10 @@
 
 extern const struct endpoint ingest_endpoint;
 
+/* A request whose head is this text goes on as a callback of the source, with this body; its answer says what became of
+ * it, and where: {"outcome":"stored","position":…}. */
+void ingest_take(struct connection *connection, struct source *source, struct span head, struct span body);
+
 /* What became of an append of this reactor's: answers, and frees it. */
 struct ingest_result {
 	struct append *append;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/connection.h"
+#include "net/series.h"
 #include "net/subscriber.h"
 
 #include <errno.h>
@@ -208,6 +209,8 @@ int reactor_create(struct gateway *gateway, struct setup *setup, struct reactor 
 	if (r == 0)
 		r = hub_create(&options, &reactor->hub);
 	if (r == 0)
+		r = series_create(&reactor->history);
+	if (r == 0)
 		r = transport_create(&reactor->loop, &reactor->transport);
 	if (r < 0) {
 		reactor_destroy(reactor);
@@ -370,6 +373,7 @@ void reactor_destroy(struct reactor *reactor)
 		return;
 	close_loop(reactor);
 	hub_destroy(reactor->hub);
+	history_destroy(reactor->history);
 	setup_unref(reactor->setup);
 	tallies_destroy(reactor->tallies);
 	inbox_finish(&reactor->inbox);

@@ -9,6 +9,7 @@
 #ifndef NET_REACTOR_H
 #define NET_REACTOR_H
 
+#include "base/history.h"
 #include "base/inbox.h"
 #include "hub/hub.h"
 #include "net/gateway.h"
@@ -35,6 +36,8 @@ struct reactor {
 		*config; /* its configuration: for one turn of the loop, or as long as somebody holds the setup */
 	struct tally *tallies;
 	struct counters counters;
+	struct history *history; /* of the last hours: series.h */
+	size_t n_subscribers;
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_idle_t sweeper; /* runs while the hub has more to deliver */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/series.h"
 #include "net/session.h"
 
 #include <errno.h>
@@ -489,6 +490,8 @@ struct subscriber *subscriber_create(struct exchange *exchange, enum subscriber_
 		return NULL;
 	}
 	connection_subscribe(connection, subscriber);
+	connection->reactor->n_subscribers++;
+	series_note_subscribers(connection->reactor);
 	subscriber->kind = kind;
 	subscriber->connection = connection;
 	subscriber->since_ms = clock_wall_ms();
@@ -516,6 +519,8 @@ void subscriber_destroy(struct subscriber *subscriber)
 {
 	if (!subscriber)
 		return;
+	subscriber->connection->reactor->n_subscribers--;
+	series_note_subscribers(subscriber->connection->reactor);
 	hub_leave(hub_of(subscriber), &subscriber->member);
 	websocket_reader_finish(&subscriber->reader);
 	grant_unref(subscriber->grant);

@@ -3,6 +3,7 @@
 
 import contextlib
 import http.client
+import json
 import re
 import ssl
 import stat
@@ -139,7 +140,78 @@ def test_tls():
         del gateway.listeners[:]  # the harness speaks no TLS
 
 
+# What it does
+
+
+def post(gateway, path, body=None, **headers):
+    return gateway.request("POST", path, json.dumps(body) if body is not None else None, headers, serves="admin")
+
+
+def test_a_callback_can_be_sent():
+    """Signed with the source's own secret, and taken in as every other."""
+    with Gateway(ADMIN) as gateway, gateway.connect() as subscriber:
+        subscriber.subscribe()
+        answer = post(gateway, "/send", {"source": "cronofy", "sample": "conferencing_assigned", "tags": {"user": "42"}})
+        event = subscriber.event()
+        assert answer.json() == {"outcome": "stored", "position": event["position"]}
+        assert event["interactions"] == [{"type": "conferencing_assigned"}] and event["tags"] == {"user": "42"}
+        body = {"body": callback(event_id="one").decode()}
+        answers = [post(gateway, "/send", body).json() for _ in range(2)]
+        assert [answer["outcome"] for answer in answers] == ["stored", "duplicate"]
+        assert subscriber.event()["position"] == answers[0]["position"] == answers[1]["position"]
+        assert post(gateway, "/send", {"body": "{"}).json()["outcome"] == "malformed"
+        assert gateway.metric("callbacks_total") == 4
+        for wrong in (
+            {"sample": "none"}, {"sample": "change", "body": "{}"}, {}, [], {"source": "x", "sample": "change"},
+            {"sample": "change", "tags": {"user": 42}}, {"sample": "change", "tags": {"a b": "c"}},
+            {"sample": "change", "else": 1}, {"sample": 1},
+        ):  # fmt: skip
+            answer = post(gateway, "/send", wrong)
+            assert (answer.status, answer.json()["error"]) == (400, "malformed"), wrong
+        assert post(gateway, "/send", {"body": "x" * 300000}).status == 413
+        assert gateway.metric("callbacks_total", reason="too_large") == 1
+
+
+def test_it_can_be_told_to_stop():
+    with Gateway(ADMIN) as gateway, gateway.connect() as subscriber:
+        subscriber.subscribe()
+        assert post(gateway, "/drain").json() == {"draining": True}
+        assert subscriber.wait_closed()[1] == 1012
+        gateway.wait_for_line(" info operator name=address method=POST path=/drain ")
+        gateway.join()
+
+
 # What it says
+
+
+def test_the_last_hours():
+    changes = {**handlers(), **ADMIN, "reactors": 2, "limits": {"queue": "8MiB"}}
+    with Gateway(changes) as gateway, contextlib.ExitStack() as stack:
+        empty = ask(gateway, "/history?span=600&step=600")
+        assert empty["callbacks"]["stored"] == [0] and empty["durable_p99_ms"] == [None] and empty["subscribers"] == [0]
+        for _ in range(3):
+            stack.enter_context(gateway.connect()).subscribe()
+        body = told(event_id="one")
+        for each in (body, body, told("reject", event_id="two"), b"{"):
+            gateway.deliver(each)
+        gateway.post(callback(), secrets=("CRN_another-secret-0123456789abcdef0123",))
+        wait_until(lambda: is_settled(gateway))
+
+        def total(series):
+            return {name: sum(numbers) for name, numbers in series.items()}
+
+        said = ask(gateway, "/history?span=120&step=10")
+        assert said["step"] == 10 and len(said["subscribers"]) == 12 and said["until"][:2] == "20"
+        assert total(said["callbacks"]) == {
+            "stored": 2, "duplicate": 1, "malformed": 1, "refused": 1, "abandoned": 0, "unavailable": 0,
+        }  # fmt: skip
+        assert total(said["deliveries"]) == {"done": 1, "retry": 0, "dead": 1}
+        assert said["subscribers"][-1] == 3 and sum(said["answers_5xx"]) == 0
+        assert 0 < max(p99 or 0 for p99 in said["durable_p99_ms"]) <= 5000
+        whole = ask(gateway, "/history")
+        assert whole["step"] == 60 and len(whole["subscribers"]) <= 360 and total(whole["callbacks"])["stored"] == 2
+        for query in ("step=15", "step=0", "span=21601", "other=1"):
+            assert gateway.request("GET", f"/history?{query}", serves="admin").status == 400, query
 
 
 def test_status():

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "base/history.h"
 #include "base/log.h"
 #include "base/nearest.h"
 
@@ -648,6 +649,24 @@ static void test_nearest(void)
 	CU_ASSERT_PTR_NULL(nearest_of("aa", (const char *const[]){ "bb" }, 1));
 }
 
+static void test_history(void)
+{
+	const uint64_t slot_ns = HISTORY_SLOT_S * NS_PER_S, start = 7 * HISTORY_SLOTS;
+	CLEANUP(history_destroy) struct history *history = NULL;
+	CU_ASSERT_EQUAL_FATAL(history_create(2, &history), 0);
+	history_row(history, start * slot_ns)[1] = 5;
+	history_row(history, start * slot_ns + slot_ns - 1)[1] += 2; /* the last moment of the same slot */
+	history_row(history, (start + 3) * slot_ns)[0] = 1;
+	uint64_t sums[4] = { 0 };
+	history_add_up(history, start, 2, 2, sums);
+	CU_ASSERT_TRUE(sums[0] == 0 && sums[1] == 7 && sums[2] == 1 && sums[3] == 0);
+	CU_ASSERT_PTR_NULL(history_find(history, start + 1));
+	CU_ASSERT_PTR_NULL(history_find(history, start + HISTORY_SLOTS));
+	CU_ASSERT_EQUAL(history_row(history, (start + HISTORY_SLOTS) * slot_ns)[1],
+					0); /* the same place, six hours later */
+	CU_ASSERT_PTR_NULL(history_find(history, start));
+}
+
 static void test_histogram_quantiles(void)
 {
 	struct histogram histogram = { 0 };
@@ -682,7 +701,7 @@ UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "a histogram's bounds are what they say", test_histogram_bounds },
 		  { "histograms are added up", test_histogram_merges },
 		  { "a histogram's quantiles are within its buckets", test_histogram_quantiles },
-		  { "a log line is key=value", test_log_lines },
+		  { "a history forgets what is too long ago", test_history }, { "a log line is key=value", test_log_lines },
 		  { "values cannot forge lines, fields or colours", test_log_cannot_be_forged },
 		  { "long values are cut", test_log_cuts }, { "a log line is a JSON object", test_log_json },
 		  { "JSON: values cannot forge anything, and are ASCII", test_log_json_cannot_be_forged },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/samples.h"
+#include "wire/samples.h"
 
 const struct sample samples[] = {
 	{ .name = "conferencing_assigned",

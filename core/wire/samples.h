@@ -4,8 +4,8 @@
  * documentation, byte for byte. The other event_subscription bodies follow its rules; of the rest only type and
  * top-level keys are taken from the documentation, what stands inside is made up.
  */
-#ifndef CLI_SAMPLES_H
-#define CLI_SAMPLES_H
+#ifndef WIRE_SAMPLES_H
+#define WIRE_SAMPLES_H
 
 #include "base/buffer.h"
 
