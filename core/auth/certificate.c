@@ -128,9 +128,9 @@ static int check_times(const X509 *certificate, const char *path, int64_t now_ms
 	char end[CLOCK_TEXT_SIZE];
 	clock_format(end_ms(certificate, now_ms), end);
 	if (X509_cmp_time(X509_get0_notBefore(certificate), &now) > 0)
-		return refuse(ret_message, "%s: the certificate is not valid yet; is the clock right?", path);
+		return refuse(ret_message, "%s: the certificate is not valid yet; set the clock, or wait", path);
 	if (X509_cmp_time(X509_get0_notAfter(certificate), &now) < 0)
-		return refuse(ret_message, "%s: the certificate has expired on %s", path, end);
+		return refuse(ret_message, "%s: the certificate has expired on %s; renew it", path, end);
 	if (end_ms(certificate, now_ms) - now_ms < CERTIFICATE_WARNING_MS)
 		return refuse(ret_warning, "%s: the certificate expires on %s", path, end) == -ENOMEM ? -ENOMEM : 0;
 	return 0;
@@ -151,7 +151,8 @@ int certificate_load(const char *chain_path, const char *key_path, int64_t now_m
 	if (r < 0)
 		return r;
 	if (X509_check_private_key(certificate->own, certificate->key) != 1)
-		return refuse(ret_message, "%s: not the key of the certificate in %s", key_path, chain_path);
+		return refuse(ret_message, "%s: not the key of the certificate in %s; name two that were made for each other",
+					  key_path, chain_path);
 	certificate->end_ms = end_ms(certificate->own, now_ms);
 	r = check_times(certificate->own, chain_path, now_ms, ret_warning, ret_message);
 	if (r == 0)

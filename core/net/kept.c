@@ -70,6 +70,8 @@ static void add_event(struct buffer *json, const char *epoch, const struct event
 	event_add_interactions(json, event);
 	buffer_add_text(json, ",\"tags\":");
 	event_add_tags(json, event);
+	if (event->traceparent.n)
+		buffer_add_json_member(json, "traceparent", event->traceparent);
 	add_body(json, event);
 	buffer_add_char(json, '}');
 }

@@ -18,7 +18,7 @@ def gateway():
 
 
 def test_it_is_passed_on_to_subscribers_live_and_later():
-    with Gateway() as gateway:
+    with Gateway({"admin": {"address": "127.0.0.1:0"}}) as gateway:
         with gateway.connect() as subscriber, gateway.stream() as stream:
             subscriber.subscribe()
             stream.expect("welcome")
@@ -26,6 +26,8 @@ def test_it_is_passed_on_to_subscribers_live_and_later():
             gateway.deliver(callback(), headers={"traceparent": TRACE})
             assert subscriber.event()["traceparent"] == TRACE
             assert stream.expect("event")["traceparent"] == TRACE
+        kept = gateway.request("GET", "/events", serves="admin").json()["events"]
+        assert [event["traceparent"] for event in kept] == [TRACE]
         gateway.restart()
         assert [event["traceparent"] for event in gateway.events("?limit=10")["events"]] == [TRACE]
 

@@ -269,6 +269,16 @@ def test_a_configuration_that_cannot_be_read():
     expect_refusal(gateway, "belfry.yaml: cannot be read: Permission denied", EX_CONFIG)
 
 
+# Descriptors
+
+
+def test_a_limit_of_open_files_that_was_raised_is_told():
+    """As far as the system allows; what is missing then is told, too."""
+    with Gateway(runner=["prlimit", "--nofile=256:1000"]) as gateway:
+        gateway.wait_for_line(r"limit of open files raised from=256 to=1000")
+        gateway.wait_for_line(r"raise the limit of open files \(LimitNOFILE=\).* configured=16000 possible=\d+")
+
+
 # The clock
 
 CLOCK = """
