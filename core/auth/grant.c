@@ -24,8 +24,13 @@ static int create_empty(const char *subject, const char *key_id, int64_t expires
 
 int grant_create_anonymous(struct grant **ret_grant)
 {
+	return grant_create_administrator("", ret_grant);
+}
+
+int grant_create_administrator(const char *key_id, struct grant **ret_grant)
+{
 	CLEANUP(grant_unref) struct grant *grant = NULL;
-	int r = create_empty("", "", INT64_MAX, &grant);
+	int r = create_empty("", key_id, INT64_MAX, &grant);
 	if (r < 0)
 		return r;
 	grant->filters = calloc(1, sizeof *grant->filters);

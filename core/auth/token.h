@@ -38,6 +38,8 @@ struct grant {
 
 /* Everything, for ever: subscribers.anonymous. 0 or -ENOMEM. */
 int grant_create_anonymous(struct grant **ret_grant) MUST_USE;
+/* The same for an administrator, let in by what has this key id. */
+int grant_create_administrator(const char *key_id, struct grant **ret_grant) MUST_USE;
 struct grant *grant_ref(struct grant *grant);
 void grant_unref(struct grant *grant);
 CLEANUP_DEFINE(struct grant, grant_unref)

@@ -27,15 +27,44 @@ bool rights_identify(const struct connection *connection, const struct http_requ
 	const struct config_admin *admin = &connection->reactor->config->admin;
 	bool is_socket = connection->serves & SERVES_TRUSTED;
 	struct span shown;
-	*ret_identity = (struct identity){ CONFIG_ROLE_OPERATOR, is_socket ? "socket" : "address" };
+	*ret_identity = (struct identity){ CONFIG_ROLE_OPERATOR, is_socket ? "socket" : "address", NULL };
 	if (is_socket || !admin->n_tokens)
 		return true;
 	if (access_read_bearer(request, &shown) != ACCESS_GRANTED)
 		return false;
 	const struct config_admin_token *token = find_token(admin, shown);
 	if (token)
-		*ret_identity = (struct identity){ token->role, token->name };
+		*ret_identity = (struct identity){ token->role, token->name, token };
 	return token;
+}
+
+/* The token's digest; empty without a token. */
+static void add_key_id(struct buffer *id, const struct config_admin_token *token)
+{
+	uint8_t digest[DIGEST_BYTES];
+	if (token && digest_sha256(span_of(token->token.data, token->token.n), digest) < 0)
+		id->failed = true;
+	else if (token)
+		base64_add(id, digest, sizeof digest);
+}
+
+char *rights_key_id(const struct identity *identity)
+{
+	struct buffer id = BUFFER_INIT;
+	add_key_id(&id, identity->token);
+	return buffer_steal_text(&id);
+}
+
+bool rights_has_key(const struct connection *connection, const char *key_id)
+{
+	const struct config_admin *admin = &connection->reactor->config->admin;
+	bool has_key = (connection->serves & SERVES_TRUSTED) || !admin->n_tokens;
+	for (size_t i = 0; i < admin->n_tokens && !has_key; i++) {
+		CLEANUP(buffer_finish) struct buffer id = BUFFER_INIT;
+		add_key_id(&id, &admin->tokens[i]);
+		has_key = span_equal(buffer_span(&id), span_text(key_id));
+	}
+	return has_key;
 }
 
 void rights_log(const struct exchange *exchange, const struct http_request *request)

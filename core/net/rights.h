@@ -13,12 +13,18 @@
 
 struct identity {
 	enum config_role role;
-	const char *name; /* of the token; or how it came, where nobody is asked */
+	const char *name;                       /* of the token; or how it came, where nobody is asked */
+	const struct config_admin_token *token; /* NULL: nobody is asked */
 };
 
 /* Whose request it is. False if it shows no token, or none that is good. */
 bool rights_identify(const struct connection *connection, const struct http_request *request,
 					 struct identity *ret_identity);
+
+/* The id of the key that an identity has shown, for rights_has_key(). The caller's; NULL without memory. */
+char *rights_key_id(const struct identity *identity);
+/* Whether whoever was let in by it on this connection would be let in now. */
+bool rights_has_key(const struct connection *connection, const char *key_id);
 
 enum rights {
 	RIGHTS_ANYBODY, /* whoever comes from here, or from nowhere */

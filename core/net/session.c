@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/access.h"
+#include "net/rights.h"
 
 #include <errno.h>
 
@@ -401,9 +402,15 @@ void session_on_message(struct subscriber *subscriber, struct span text)
 void session_check_key(struct subscriber *subscriber, const struct token_keys *keys)
 {
 	const struct grant *grant = subscriber->grant;
-	if (!grant || (subscriber->connection->serves & SERVES_ADMIN)) /* who was let in as an administrator */
+	bool has_key;
+	if (!grant)
 		return;
-	bool is_anonymous = grant->expires_ms == INT64_MAX;
-	if (is_anonymous ? !config_of(subscriber)->subscribers.anonymous : !token_keys_has(keys, grant->key_id))
+	if (subscriber->connection->serves & SERVES_ADMIN)
+		has_key = rights_has_key(subscriber->connection, grant->key_id);
+	else if (grant->expires_ms == INT64_MAX)
+		has_key = config_of(subscriber)->subscribers.anonymous;
+	else
+		has_key = token_keys_has(keys, grant->key_id);
+	if (!has_key)
 		session_refuse_now(subscriber);
 }

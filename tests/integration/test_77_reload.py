@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from clients import PATIENCE, handshake_status
+from clients import PATIENCE, EventStream, handshake_status
 from gateway import CALLBACK_PATH, EX_CONFIG, SIGNATURE, Gateway, callback, sign
 from handling import DUE, Recorder, handlers, obedient, rows, states, told, wait_until
 from plugins import handler_path
@@ -182,6 +182,32 @@ def test_sessions_of_a_key_that_is_gone_are_closed():
             reload(gateway)
             assert one.wait_closed()[1] == 4501
             gateway.deliver_next(two)
+
+
+def test_who_watches_by_a_token_that_is_gone_is_sent_away():
+    """An administrator, as well."""
+    with Gateway(ADMIN) as gateway:
+        tokens = {name: f"canary-admin-token-of-{name}-0123456789abcdef" for name in ("alice", "bob")}
+        gateway.config["admin"]["tokens"] = [
+            {"name": name, "role": "operator", "token": gateway.secret_file(name, token)} for name, token in tokens.items()
+        ]
+        gateway.config["admin"]["socket"] = str(gateway.folder / "admin.sock")
+        reload(gateway)
+        url = f"http://{gateway.listener('admin')['address']}/watch"
+        alice, bob = ({"headers": {"Authorization": f"Bearer {token}"}} for token in tokens.values())
+        with EventStream(url, **alice) as gone, EventStream(url, **bob) as stays:
+            for stream in (gone, stays):
+                stream.expect("welcome")
+                stream.expect("subscribed")
+            gateway.config["admin"]["tokens"].pop(0)
+            gateway.write_config()
+            gateway.belfry("reload")
+            assert gone.expect("disconnect")["code"] == 4501
+            gateway.deliver(callback())
+            stays.expect("event")
+        del gateway.config["admin"]["tokens"]  # for what looks at the metrics in the end
+        gateway.write_config()
+        gateway.belfry("reload")
 
 
 def test_fetched_keys_stay():
