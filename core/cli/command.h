@@ -45,8 +45,8 @@ struct command {
 /* All of them, in the order of help; the last is NULL. */
 extern const struct command *const commands[];
 
-extern const struct command command_callback_uri, command_check, command_deliveries, command_explain, command_help,
-	command_journal, command_listen, command_plugin, command_reload, command_replay, command_send, command_token,
-	command_upsert;
+extern const struct command command_callback_uri, command_check, command_deliveries, command_drain, command_events,
+	command_explain, command_handlers, command_help, command_journal, command_listen, command_plugin, command_reload,
+	command_replay, command_send, command_status, command_subscribers, command_token, command_upsert;
 
 #endif

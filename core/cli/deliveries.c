@@ -2,33 +2,8 @@
 /* belfry deliveries: what is owed to handlers, what was done, and what became dead, with the reason. */
 #include "cli/operator.h"
 #include "cli/output.h"
-#include "cli/printable.h"
 
 #include <errno.h>
-
-#define MAX_REASON_CHARACTERS 300
-
-/* Two lines: what it is, and how the last attempt ended. */
-static int print_delivery(const json_t *delivery)
-{
-	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
-	const json_t *last = json_object_get(delivery, "last");
-	const char *subtype = operator_text(delivery, "subtype"), *due = operator_text(delivery, "due_at");
-	buffer_add_printf(&line, "%s  %-7s  %s  ", operator_text(delivery, "position"), operator_text(delivery, "state"),
-					  operator_text(delivery, "handler"));
-	printable_add_cut(&line, span_text(operator_text(delivery, "interaction")), MAX_REASON_CHARACTERS);
-	buffer_add_text(&line, *subtype ? "/" : "");
-	printable_add_cut(&line, span_text(subtype), MAX_REASON_CHARACTERS);
-	buffer_add_printf(&line, "  attempts %lld", operator_number(delivery, "attempts"));
-	if (*due)
-		buffer_add_printf(&line, "  due %s", due);
-	if (last) {
-		buffer_add_printf(&line, "\n    %s %s after %lld ms  ", operator_text(last, "started_at"),
-						  operator_text(last, "outcome"), operator_number(last, "duration_ms"));
-		printable_add_cut(&line, span_text(operator_text(last, "reason")), MAX_REASON_CHARACTERS);
-	}
-	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
-}
 
 static int print_all(const json_t *answer)
 {
@@ -37,7 +12,7 @@ static int print_all(const json_t *answer)
 	size_t i;
 	json_array_foreach(json_object_get(answer, "deliveries"), i, delivery)
 	{
-		int r = print_delivery(delivery);
+		int r = operator_print_delivery(delivery);
 		if (r != CLI_OK)
 			return r;
 	}

@@ -12,6 +12,7 @@
 
 #define ANSWER_TIMEOUT_NS (60ull * MS_PER_S * NS_PER_MS)
 #define MAX_SHOWN_CHARACTERS 200
+#define MAX_REASON_CHARACTERS 300
 #define MAX_TOKEN_FILE_BYTES 4096
 
 void operator_add_option(struct buffer *query, const struct invocation *invocation, const char *name)
@@ -137,4 +138,25 @@ int operator_ask(const struct invocation *invocation, const char *path, struct s
 	}
 	buffer_add_char(&url, '\0');
 	return url.failed ? -ENOMEM : run(&target, url.data, &authorization, is_post, ret_answer);
+}
+
+int operator_print_delivery(const json_t *delivery)
+{
+	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
+	const json_t *last = json_object_get(delivery, "last");
+	const char *subtype = operator_text(delivery, "subtype"), *due = operator_text(delivery, "due_at");
+	buffer_add_printf(&line, "%s  %-7s  %s  ", operator_text(delivery, "position"), operator_text(delivery, "state"),
+					  operator_text(delivery, "handler"));
+	printable_add_cut(&line, span_text(operator_text(delivery, "interaction")), MAX_REASON_CHARACTERS);
+	buffer_add_text(&line, *subtype ? "/" : "");
+	printable_add_cut(&line, span_text(subtype), MAX_REASON_CHARACTERS);
+	buffer_add_printf(&line, "  attempts %lld", operator_number(delivery, "attempts"));
+	if (*due)
+		buffer_add_printf(&line, "  due %s", due);
+	if (last) {
+		buffer_add_printf(&line, "\n    %s %s after %lld ms  ", operator_text(last, "started_at"),
+						  operator_text(last, "outcome"), operator_number(last, "duration_ms"));
+		printable_add_cut(&line, span_text(operator_text(last, "reason")), MAX_REASON_CHARACTERS);
+	}
+	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
 }

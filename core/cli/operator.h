@@ -30,4 +30,7 @@ long long operator_number(const json_t *object, const char *key);
 int operator_ask(const struct invocation *invocation, const char *path, struct span query, bool is_post,
 				 json_t **ret_answer) MUST_USE;
 
+/* A delivery in two lines: what it is, and how the last attempt ended. */
+int operator_print_delivery(const json_t *delivery) MUST_USE;
+
 #endif

@@ -365,8 +365,6 @@ static int look_for_deliveries(struct journal *journal)
 	int64_t has_any;
 	int r = sqlite_ask(journal->db, "SELECT EXISTS (SELECT 1 FROM deliveries)", &has_any);
 	journal->has_deliveries = journal->upkeep.has_released = r == 0 && has_any;
-	if (r == 0 && has_any)
-		count_owed(journal);
 	return r;
 }
 
@@ -398,6 +396,8 @@ static int begin_run(struct journal *journal)
 	r = make_ready(journal);
 	if (r < 0)
 		log_error("nothing can be stored in the journal for now", LOG_ERRNO(r));
+	if (journal->has_deliveries)
+		count_owed(journal);
 	return 0;
 }
 

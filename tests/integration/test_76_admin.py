@@ -140,6 +140,41 @@ def test_tls():
         del gateway.listeners[:]  # the harness speaks no TLS
 
 
+# The command line
+
+
+def test_the_command_line(tmp_path):
+    """By the socket, where no token is needed; without one by the address, with the first operator's token."""
+    gateway = guarded(handlers())
+    gateway.config["admin"]["socket"] = str(tmp_path / "admin.sock")
+    with gateway, gateway.connect() as subscriber:
+        subscriber.subscribe({"tags": {"user": "42"}})
+        settle(gateway, told("reject", event_id="one"), b"{")
+
+        def said(*words, **options):
+            return gateway.belfry(*words, **options).stdout.decode()
+
+        assert said("status").startswith("ok: belfry ") and "subscribers  1 live, 0 behind" in said("status")
+        events = said("events").splitlines()
+        assert " malformed " in events[0] and "premature_end" in events[0]
+        assert " callback " in events[1] and events[1].endswith("  conferencing_assigned  one")
+        assert said("events", "--kind", "malformed", "--limit", "5").splitlines() == events[:1]
+        assert json.loads(said("events", "--event-id", "one", "--json"))["events"][0]["event_id"] == "one"
+        whole = said("events", events[1].split()[0])
+        assert '"event_id":"one"' in whole and "told to reject" in whole
+        assert re.match(r"it  +idle +owed 0 +done 0 +retried 0 +dead 1 ", said("handlers"))
+        assert f"{subscriber.welcome['session']}  websocket  live" in said("subscribers", "--state", "live")
+        assert said("subscribers", "--state", "idle") == ""
+        assert said("events", "--limit", "0", expect_exit=2) == ""
+        url = f"http://{gateway.listener('admin')['address']}/status"
+        gateway.belfry("status", "--url", url, expect_exit=2)  # 401: it knows of no token there
+        (tmp_path / "token").write_text(VIEWER + "\n")
+        (tmp_path / "token").chmod(0o600)
+        assert said("status", "--url", url, "--token-file", str(tmp_path / "token")).startswith("ok: ")
+        assert said("drain") == "the gateway is stopping\n"
+        gateway.join()
+
+
 # What it does
 
 
