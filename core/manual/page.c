@@ -64,7 +64,7 @@ static void add_command(struct buffer *page, const struct command *command)
 {
 	buffer_add_printf(page, ".Ss %s\n.Nm Cm %s", command->name, command->name);
 	if (command->options && command->options->name)
-		buffer_add_text(page, " Op Ar OPTION ...");
+		buffer_add_text(page, " Oo Ar OPTION ... Oc");
 	add_operands(page, span_text(command->operands));
 	buffer_add_text(page, "\n.Pp\n");
 	roff_add_text(page, span_text(command->description));

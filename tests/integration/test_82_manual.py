@@ -70,7 +70,8 @@ def help_of_belfry():
 def test_every_command_is_in_its_page():
     text, known = shown("belfry.1"), help_of_belfry()
     for command in known["commands"]:
-        assert f"belfry {command['name']} " in text
+        options = "[OPTION ...]" if command["options"] else ""
+        assert " ".join(f"belfry {command['name']} {options} {command['operands']}".split()) in text
         assert " ".join(command["description"].split()) in text
         assert " ".join(command["examples"].split()) in text
         for option in [*command["options"], *known["options"]]:
