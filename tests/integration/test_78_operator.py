@@ -90,7 +90,7 @@ def dead_letter(gateway, far_end, **event):
 def test_the_files_and_their_headers(gateway):
     page = gateway.request("GET", "/", serves="admin")
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    for path, kind in (("/operator.css", "text/css"), ("/operator.js", "text/javascript")):
+    for path, kind in (("/operator.css", "text/css"), ("/operator.js", "text/javascript"), ("/chart.js", "text/javascript")):
         answer = gateway.request("GET", path, serves="admin")
         assert (answer.status, answer.headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
         assert answer.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
@@ -188,6 +188,24 @@ def test_however_many_arrive_the_table_is_bounded(gateway, browser):
     assert "the newest 300 of" in browser.text("#events-count")
 
 
+def test_a_sample_is_sent(gateway, browser):
+    open_page(browser, gateway)
+    browser.click("#send-open")
+    browser.driver.execute_script("document.getElementById('send-sample').value = 'conferencing_failing'")
+    browser.type("#send-tags", "user=7")
+    browser.click("#send .main")
+    browser.wait_for_text("#event-title", "conferencing_failing · profile_missing")
+    browser.wait_for_text("#event .facts", "user=7")
+    shows(browser, "#event-deliveries", "done")
+
+
+def test_every_sample_can_be_sent(gateway, browser):
+    open_page(browser, gateway)
+    known = [line.split()[0] for line in gateway.belfry("send", "--list").stdout.decode().splitlines()]
+    options = "return [...document.querySelectorAll('#send-sample option')].map(option => option.value)"
+    assert browser.driver.execute_script(options) == [*known, "own"]
+
+
 # Handlers
 
 
@@ -228,6 +246,7 @@ def test_handlers_subscribers_and_status(gateway, browser):
         shows(browser, "#subscribers tr", "interactions change · user=42, 43")
         browser.click("nav a[href='#status']")
         browser.wait_for_text("#tiles", "events kept")
+        browser.wait(lambda: len(browser.all("#plots canvas[aria-label]")) == 5)
 
 
 # The configuration
@@ -306,7 +325,7 @@ def test_a_viewer_sees_and_cannot_act(guarded):
         browser.open(page_url(guarded, "#dead"))
         sign_in(browser, guarded, TOKENS["viewer"])
         shows(browser, "#dead tr", "told to reject")
-        for view, act in (("dead", "#dead button"), ("dead", "#replay-all"), ("configuration", "#reload")):
+        for view, act in (("dead", "#dead button"), ("dead", "#replay-all"), ("events", "#send-open"), ("configuration", "#reload")):
             browser.click(f"nav a[href='#{view}']")
             browser.wait(lambda view=view: browser.one(f"#view-{view}").is_displayed())
             assert not browser.one(act).is_displayed(), act
@@ -342,7 +361,7 @@ def check_findings(browser, axe, view):
 
 
 VIEWS = {
-    "events": "#events tr", "status": "#tiles div", "handlers": "#handlers li", "dead": "#dead tr",
+    "events": "#events tr", "status": "#plots canvas[aria-label]", "handlers": "#handlers li", "dead": "#dead tr",
     "subscribers": "#subscribers tr", "configuration": "#changes ul",
 }  # fmt: skip
 

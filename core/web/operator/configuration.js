@@ -2,7 +2,7 @@
 // What a reload would change, and the reload.
 
 import { ask, order } from "./api.js";
-import { at, make, makeName, plural } from "./dom.js";
+import { at, make, makeName, makeTime, plural } from "./dom.js";
 import { attempt, say, showTrouble } from "./page.js";
 
 function showChanges({ changes, complaints }) {
@@ -26,6 +26,8 @@ async function tryReload(task) {
 }
 
 async function look() {
+  const { configuration: { by, loaded_at } } = await ask("status");
+  at("in-force").replaceChildren("In force since ", makeTime(loaded_at), ", by ", makeName(by));
   showChanges(await tryReload(() => ask("reload")));
 }
 

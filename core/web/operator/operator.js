@@ -9,6 +9,7 @@ import { showEvent } from "./event.js";
 import { events, startEvents, stopEvents } from "./events.js";
 import { handlers } from "./handlers.js";
 import { attempt, place, showTrouble } from "./page.js";
+import "./send.js";
 import { status } from "./status.js";
 import { subscribers } from "./subscribers.js";
 
@@ -29,6 +30,7 @@ function show(name) {
   for (const link of document.querySelectorAll("nav a"))
     link.ariaCurrent = link.hash === `#${name}` ? "page" : null;
   document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
+  scrollTo(0, 0);
   document.title = `${views[name].title} · Belfry`;
   leave = views[name].enter();
 }
