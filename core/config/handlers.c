@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define SUFFIX ".so"
 #define MAX_LISTED 12 /* names in a complaint */
@@ -158,12 +159,52 @@ static const struct description *keep_description(struct builder *builder, struc
 	return description;
 }
 
-static void refuse_program(struct builder *builder, int error_number, const struct yaml_node *node)
+static void refuse_program(struct builder *builder, const struct yaml_node *node, const char *reason)
 {
 	const struct yaml_node *written = yaml_get(builder->plugins, "program");
 	builder->is_program_broken = true;
-	error(builder, written ? written : node, "program: %s cannot be run: %s", builder->config->plugins.program,
-		  strerrordesc_np(error_number));
+	error(builder, written ? written : node, "program: %s %s", builder->config->plugins.program, reason);
+}
+
+static void refuse_run(struct builder *builder, int error_number, const struct yaml_node *node)
+{
+	CLEANUP(buffer_finish) struct buffer reason = BUFFER_INIT;
+	buffer_add_printf(&reason, "cannot be run: %s%c", strerrordesc_np(error_number), '\0');
+	if (reason.failed)
+		builder->failed = true;
+	else
+		refuse_program(builder, node, reason.data);
+}
+
+/* NULL, or what is wrong: whoever may write it runs as the gateway. */
+static const char *judge_writers(const struct stat *status, bool is_sticky_fine)
+{
+	if (status->st_uid != 0 && status->st_uid != geteuid())
+		return "must belong to root or to the user who runs Belfry, and so must its folders";
+	bool is_writable = status->st_mode & (S_IWGRP | S_IWOTH);
+	if (is_writable && !(is_sticky_fine && status->st_mode & S_ISVTX))
+		return "or a folder of it may be written by its group or by others, who could run there what they like: chmod "
+			   "go-w";
+	return NULL;
+}
+
+/* The file, its folder, and those above it: who can rename one can put another in its place, unless it is sticky. What
+ * is not there cannot be run, which is told when it is tried. */
+static void judge_program(struct builder *builder, const struct yaml_node *node)
+{
+	CLEANUP(free) char *path = realpath(builder->config->plugins.program, NULL);
+	struct stat status;
+	for (size_t depth = 0; path && stat(path, &status) == 0; depth++) {
+		const char *reason = judge_writers(&status, depth > 1);
+		if (reason) {
+			refuse_program(builder, node, reason);
+			return;
+		}
+		char *slash = strrchr(path, '/');
+		if (slash == path && path[1] == '\0')
+			break;
+		slash[slash == path] = '\0';
+	}
 }
 
 /* NULL if there is none; then it was said why. */
@@ -176,7 +217,7 @@ static const struct description *describe(struct builder *builder, const char *f
 		if (r == -ENOMEM)
 			builder->failed = true;
 		else if (r < 0)
-			refuse_program(builder, -r, node);
+			refuse_run(builder, -r, node);
 		else
 			known = keep_description(builder, description);
 	}
@@ -378,7 +419,7 @@ static void check_expressions(struct builder *builder)
 	if (r == -ENOMEM || builder->expressions.failed)
 		builder->failed = true;
 	else if (r < 0)
-		refuse_program(builder, -r, builder->expressions.items[0].node);
+		refuse_run(builder, -r, builder->expressions.items[0].node);
 }
 
 /* What can be made only where nothing is wrong. */
@@ -402,6 +443,8 @@ int handlers_complete(struct config *config, const struct yaml_node *root, struc
 		.plugins = yaml_get(root, "plugins"),
 		.complaints = complaints,
 	};
+	if (config->n_handlers && config->plugins.program)
+		judge_program(&builder, builder.handlers);
 	for (size_t i = 0; i < config->n_handlers; i++)
 		complete_handler(&builder, i);
 	for (size_t i = 0; i < config->n_interactions; i++)

@@ -320,6 +320,25 @@ static void test_refused_by_the_program(void)
 				  "belfry.yaml:3:68: program: /nowhere cannot be run: No such file or directory", NULL);
 }
 
+/* It runs as the gateway: it, or what leads to it, is nobody else's to change. */
+static void test_a_program_that_others_may_write(void)
+{
+	static const char *const paths[] = { "plugins/odd.so", "plugins" };
+	enter_folder();
+	write_plugin("odd", "#!/bin/sh\nexit 9\n");
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+		CU_ASSERT_EQUAL(chmod(paths[i], 0775), 0);
+		expect_loaded(
+			SOURCES SUBSCRIBERS "plugins: {folder: $D/plugins, program: $D/plugins/odd.so}\n"
+								"handlers: {h: {plugin: odd}}\ninteractions: {change: [h]}",
+			0600, CONFIG_E_INVALID,
+			"belfry.yaml:3:68: program: $D/plugins/odd.so or a folder of it may be written by its group or by "
+			"others, who could run there what they like: chmod go-w",
+			NULL);
+		CU_ASSERT_EQUAL(chmod(paths[i], 0755), 0);
+	}
+}
+
 /* --- expressions --- */
 
 #define EXPRESSIONS                                                                                                \
@@ -546,6 +565,7 @@ UNIT_MAIN({ "options, with their defaults, become JSON", test_options },
 		  { "plugins are found by name and by path", test_finds_plugins },
 		  { "descriptions that make no sense are refused", test_refuses_descriptions },
 		  { "what belfry-handler says is told", test_refused_by_the_program },
+		  { "a program that others may write is refused", test_a_program_that_others_may_write },
 		  { "expressions are checked at once, and complained of where they stand", test_expressions },
 		  { "wrong interactions and settings are refused", test_refuses_interactions }, { "warnings", test_warnings },
 		  { "interactions lead to handlers", test_routes_of_a_configuration },
