@@ -369,19 +369,45 @@ static bool must_make_room(const struct worker *worker)
 		   clock_monotonic_ns() - worker->started_ns >= ROOM_NS;
 }
 
+/* Whether a worker has another callback about the same event of the provider: two at once would undo each other's work.
+ */
+static bool is_in_work(const struct handler *handler, const struct event *event)
+{
+	for (const struct worker *worker = handler->workers; worker && event->event_id.n; worker = worker->next)
+		if (worker->job && span_equal(worker->job->event->event_id, event->event_id) &&
+			span_equal(worker->job->event->source, event->source))
+			return true;
+	return false;
+}
+
+/* The first that may begin, taken from those that are ready; NULL if all wait for others. */
+static struct job *take_ready(struct handler *handler)
+{
+	struct job **place = &handler->ready;
+	while (*place && is_in_work(handler, (*place)->event))
+		place = &(*place)->next;
+	struct job *job = *place;
+	if (!job)
+		return NULL;
+	*place = job->next;
+	if (!*place)
+		handler->ready_end = place;
+	job->next = NULL;
+	return job;
+}
+
 static void hand_out(struct handler *handler)
 {
 	struct worker *worker;
+	struct job *job;
 	while (handler->ready && (worker = find_worker(handler, WORKER_IDLE))) {
 		if (must_make_room(worker)) {
 			worker_stop(worker);
 			return;
 		}
-		struct job *job = handler->ready;
-		handler->ready = job->next;
-		if (!handler->ready)
-			handler->ready_end = &handler->ready;
-		job->next = NULL;
+		job = take_ready(handler);
+		if (!job)
+			return;
 		job->started_ms = clock_wall_ms();
 		job->started_ns = clock_monotonic_ns();
 		if (schedule_is_over(&handler->config->retry, &job->delivery, job->started_ms))

@@ -35,6 +35,8 @@
  *
  * At least once. A delivery that has been acknowledged to the provider is handled, across crashes and power cuts; so it
  * may be handled twice. `key` of the delivery is the same each time: whatever can be made idempotent by it should be.
+ * Two deliveries about the same event of the provider are never handled by one handler at the same time, whatever
+ * `workers` says; the earlier one comes first, but for one that is to be tried again later.
  *
  * Memory. Everything passed to a plugin, and everything a host function returns, is borrowed: from create()'s arguments
  * the configuration is valid until destroy(), everything else until the call it was given to returns. Texts are UTF-8

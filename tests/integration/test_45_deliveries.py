@@ -3,6 +3,7 @@
 is killed. The plugin does as the callback says (plugins/obedient.c)."""
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -26,6 +27,15 @@ def test_a_callback_is_handled():
         event_id, key, interaction, attempt = recorder.heard[0]
         assert (event_id, interaction, attempt, len(recorder.heard)) == ("one", "conferencing_assigned", 1, 1)
         assert re.fullmatch(r"[a-z0-9]+-1\.0\.it", key)
+
+
+def test_callbacks_about_one_event_are_handled_one_after_the_other():
+    """Whatever its workers are: two that change the same event at once would undo each other's work."""
+    with Gateway(handlers(workers=3)) as gateway:
+        settle(gateway, *(told("slow", event_id="same", summary=str(i)) for i in range(4)))
+        spans = rows(gateway, "SELECT started_ms, started_ms + duration_ms FROM attempts ORDER BY sequence")
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+        assert len(spans) == 4
 
 
 def test_what_no_interaction_names_owes_nothing():
