@@ -291,7 +291,7 @@ def test_the_sample_is_right_for_the_plugins_that_it_names():
     gateway = configure({})
     for name in ("secrets", "tls"):
         (gateway.folder / name).mkdir(mode=0o700)
-    for name, content in (("cronofy", SECRET), ("tags", TAG_KEY), ("slack-url", HOOK)):
+    for name, content in (("cronofy", SECRET), ("tags", TAG_KEY), ("slack-url", HOOK), ("alice", TOKEN_SECRET)):
         gateway.secret_file(f"secrets/{name}", content)
     gateway.secret_file("jwks.json", TOKEN_SECRET)
     tls = make_certificate(gateway.folder)
