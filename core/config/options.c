@@ -50,6 +50,11 @@
 
 /* --- types that only these tables need --- */
 
+static const char *const services[] = { "sources", "subscribers", NULL };
+
+/* In the order that read_allow() knows. */
+static const char *const permissions[] = { "exec", "inner", NULL };
+
 static void read_address(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 						 void *field)
 {
@@ -84,7 +89,21 @@ static void compare_address(struct schema_comparer *comparer, const struct optio
 	compare_text(comparer, option, &old->text, &new->text);
 }
 
+static void write_text(struct buffer *json, const char *text)
+{
+	if (text)
+		buffer_add_json(json, span_text(text));
+	else
+		buffer_add_text(json, "null");
+}
+
+static void write_address(struct buffer *json, const void *field)
+{
+	write_text(json, ((const struct config_address *)field)->text);
+}
+
 static const struct option_type option_address = { .what = "a numeric address with a port, unix:/path or systemd:NAME",
+												   .write = write_address,
 												   .read = read_address,
 												   .release = release_address,
 												   .compare = compare_address,
@@ -110,7 +129,13 @@ static void read_socket(struct schema_reader *reader, const struct option *optio
 	}
 }
 
+static void write_socket(struct buffer *json, const void *field)
+{
+	write_text(json, ((const struct config_address *)field)->path);
+}
+
 static const struct option_type option_socket = { .what = "an absolute path",
+												  .write = write_socket,
 												  .read = read_socket,
 												  .release = release_address,
 												  .compare = compare_address,
@@ -132,7 +157,13 @@ static void release_text(const struct option *option, void *field)
 	option_text.release(option, field);
 }
 
+static void write_scheme(struct buffer *json, const void *field)
+{
+	write_text(json, *(char *const *)field);
+}
+
 static const struct option_type option_scheme = { .form = OPTION_FORM_CHOICE,
+												  .write = write_scheme,
 												  .what = "",
 												  .read = read_scheme,
 												  .release = release_text,
@@ -167,9 +198,28 @@ static void compare_serves(struct schema_comparer *comparer, const struct option
 				 old->serves_sources == new->serves_sources && old->serves_subscribers == new->serves_subscribers);
 }
 
-static const struct option_type option_serves = {
-	.form = OPTION_FORM_LIST, .what = "a list of ", .read = read_serves, .compare = compare_serves
-};
+static void write_words(struct buffer *json, const char *const words[static 2], bool has_first, bool has_second)
+{
+	buffer_add_char(json, '[');
+	if (has_first)
+		buffer_add_json(json, span_text(words[0]));
+	buffer_add_text(json, has_first && has_second ? "," : "");
+	if (has_second)
+		buffer_add_json(json, span_text(words[1]));
+	buffer_add_char(json, ']');
+}
+
+static void write_serves(struct buffer *json, const void *field)
+{
+	const struct config_listener *listener = field;
+	write_words(json, services, listener->serves_sources, listener->serves_subscribers);
+}
+
+static const struct option_type option_serves = { .write = write_serves,
+												  .form = OPTION_FORM_LIST,
+												  .what = "a list of ",
+												  .read = read_serves,
+												  .compare = compare_serves };
 
 static const char *check_tag_name(struct span text)
 {
@@ -240,8 +290,14 @@ static void compare_allow(struct schema_comparer *comparer, const struct option 
 	schema_found(comparer, option, old->allows_exec == new->allows_exec && old->allows_inner == new->allows_inner);
 }
 
+static void write_allow(struct buffer *json, const void *field)
+{
+	const struct config_confinement *confinement = field;
+	write_words(json, permissions, confinement->allows_exec, confinement->allows_inner);
+}
+
 static const struct option_type option_allow = {
-	.form = OPTION_FORM_LIST, .what = "a list of ", .read = read_allow, .compare = compare_allow
+	.write = write_allow, .form = OPTION_FORM_LIST, .what = "a list of ", .read = read_allow, .compare = compare_allow
 };
 
 static const struct option_type option_tag_name = { .what = "the name of a tag",
@@ -251,8 +307,6 @@ static const struct option_type option_tag_name = { .what = "the name of a tag",
 													.check = check_tag_name };
 
 /* --- the tables --- */
-
-static const char *const services[] = { "sources", "subscribers", NULL };
 
 static const struct option tls_options[] = {
 	TO("certificate", path, config_listener, certificate, .is_required = true, .example = "/etc/belfry/tls/cert.pem",
@@ -468,9 +522,6 @@ static const struct option breaker_options[] = {
 	   .help = "how long it pauses before it tries once"),
 	END,
 };
-
-/* In the order that read_allow() knows. */
-static const char *const permissions[] = { "exec", "inner", NULL };
 
 static const struct option handler_options[] = {
 	TO("plugin", plugin, config_handler, plugin, .is_required = true, .example = "slack",

@@ -45,6 +45,8 @@ struct option_type {
 	/* Tells the comparer what is different. NULL: nothing of it is kept in a field. */
 	void (*compare)(struct schema_comparer *comparer, const struct option *option, const void *before,
 					const void *after);
+	/* Appends the value as JSON. NULL: as its form says. */
+	void (*write)(struct buffer *json, const void *field);
 	const char *(*check)(struct span text); /* of text, and of the names in a map: see value.h */
 	const struct value_unit *units;         /* of numbers */
 	const char *before, *after;             /* what an entry's example stands between */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/admin.h"
 
+#include "net/configuration.h"
 #include "net/deliveries.h"
 #include "net/drain.h"
 #include "net/erasure.h"
@@ -22,12 +23,19 @@ static const struct {
 	const struct endpoint *endpoint;
 	enum rights rights;
 } places[] = {
-	{ "/metrics", &metrics_endpoint, RIGHTS_ROLE },       { "/status", &status_endpoint, RIGHTS_ROLE },
-	{ "/history", &series_endpoint, RIGHTS_ROLE },        { "/events", &kept_endpoint, RIGHTS_ROLE },
-	{ "/watch", &watch_endpoint, RIGHTS_ROLE },           { "/deliveries", &deliveries_endpoint, RIGHTS_ROLE },
-	{ "/handlers", &handlers_endpoint, RIGHTS_ROLE },     { "/subscribers", &roll_endpoint, RIGHTS_ROLE },
-	{ "/replay", &replay_endpoint, RIGHTS_ROLE },         { "/send", &send_endpoint, RIGHTS_ROLE },
-	{ "/reload", &reload_endpoint, RIGHTS_ROLE },         { "/drain", &drain_endpoint, RIGHTS_ROLE },
+	{ "/metrics", &metrics_endpoint, RIGHTS_ROLE },
+	{ "/status", &status_endpoint, RIGHTS_ROLE },
+	{ "/history", &series_endpoint, RIGHTS_ROLE },
+	{ "/events", &kept_endpoint, RIGHTS_ROLE },
+	{ "/watch", &watch_endpoint, RIGHTS_ROLE },
+	{ "/deliveries", &deliveries_endpoint, RIGHTS_ROLE },
+	{ "/handlers", &handlers_endpoint, RIGHTS_ROLE },
+	{ "/subscribers", &roll_endpoint, RIGHTS_ROLE },
+	{ "/configuration", &configuration_endpoint, RIGHTS_ROLE },
+	{ "/replay", &replay_endpoint, RIGHTS_ROLE },
+	{ "/send", &send_endpoint, RIGHTS_ROLE },
+	{ "/reload", &reload_endpoint, RIGHTS_ROLE },
+	{ "/drain", &drain_endpoint, RIGHTS_ROLE },
 	{ "/journal/erase", &erasure_endpoint, RIGHTS_ROLE },
 };
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/effective.h"
+
+#include "config/options.h"
+
+static void add_options(struct buffer *json, const struct option *options, const void *object);
+
+static const void *at(const void *object, size_t offset)
+{
+	return (const char *)object + offset;
+}
+
+static void add_text(struct buffer *json, const struct option *option, const void *field)
+{
+	const char *text = *(char *const *)field;
+	(void)option;
+	if (text)
+		buffer_add_json(json, span_text(text));
+	else
+		buffer_add_text(json, "null");
+}
+
+static void add_boolean(struct buffer *json, const struct option *option, const void *field)
+{
+	(void)option;
+	buffer_add_text(json, *(const bool *)field ? "true" : "false");
+}
+
+/* With its unit, as it would be written. */
+static void add_number(struct buffer *json, const struct option *option, const void *field)
+{
+	uint64_t value = *(const uint64_t *)field;
+	bool is_plain = option->type->units == value_plain && !(option->word && value == 0);
+	buffer_add_text(json, is_plain ? "" : "\"");
+	if (option->word && value == 0)
+		buffer_add_text(json, option->word);
+	else
+		value_add_number(json, option->type->units, value);
+	buffer_add_text(json, is_plain ? "" : "\"");
+}
+
+static void add_choice(struct buffer *json, const struct option *option, const void *field)
+{
+	buffer_add_json(json, span_text(schema_names(option)[*(const unsigned *)field]));
+}
+
+/* Secrets, and whatever begins with one. */
+static void add_secret(struct buffer *json, const struct option *option, const void *field)
+{
+	const struct secret *secret = field;
+	(void)option;
+	buffer_add_text(json, "{\"secret\":");
+	buffer_add_json(json, span_text(secret->origin));
+	buffer_add_char(json, '}');
+}
+
+static void add_group(struct buffer *json, const struct option *option, const void *field)
+{
+	add_options(json, option->options, field);
+}
+
+static void add_value(struct buffer *json, const struct option *option, const void *field);
+
+static void add_entries(struct buffer *json, const struct option *option, const void *field)
+{
+	const struct option entry = schema_entry(option);
+	bool is_named = option->type->form == OPTION_FORM_NAMED;
+	size_t n = *(const size_t *)at(field, option->count_offset - option->offset);
+	const void *entries;
+	memcpy(&entries, field, sizeof entries);
+	buffer_add_char(json, is_named ? '{' : '[');
+	for (size_t i = 0; i < n; i++) {
+		const void *object = at(entries, i * option->entry_bytes);
+		buffer_add_text(json, i ? "," : "");
+		if (is_named) {
+			buffer_add_json(json, span_text(*(char *const *)object));
+			buffer_add_char(json, ':');
+		}
+		add_value(json, &entry, at(object, option->type->value_offset));
+	}
+	buffer_add_char(json, is_named ? '}' : ']');
+}
+
+static void add_value(struct buffer *json, const struct option *option, const void *field)
+{
+	static void (*const adders[])(struct buffer *, const struct option *, const void *) = {
+		[OPTION_FORM_TEXT] = add_text,     [OPTION_FORM_BOOLEAN] = add_boolean, [OPTION_FORM_NUMBER] = add_number,
+		[OPTION_FORM_CHOICE] = add_choice, [OPTION_FORM_SECRET] = add_secret,   [OPTION_FORM_GROUP] = add_group,
+		[OPTION_FORM_LIST] = add_entries,  [OPTION_FORM_NAMED] = add_entries,
+	};
+	const struct option *row = option->type->row;
+	if (option->type->write)
+		option->type->write(json, field);
+	else if (row)
+		add_value(json, row, at(field, row->offset));
+	else
+		adders[option->type->form](json, option, field);
+}
+
+static void add_options(struct buffer *json, const struct option *options, const void *object)
+{
+	size_t n = 0;
+	buffer_add_char(json, '{');
+	for (; options->key; options++) {
+		if (options->type->form == OPTION_FORM_OTHERS)
+			continue;
+		buffer_add_text(json, n++ ? "," : "");
+		buffer_add_json(json, span_text(options->key));
+		buffer_add_char(json, ':');
+		add_value(json, options, at(object, options->offset));
+	}
+	buffer_add_char(json, '}');
+}
+
+void effective_add_json(struct buffer *json, const struct config *config)
+{
+	add_options(json, config_options, config);
+}
