@@ -11,7 +11,7 @@ int setup_config(const struct invocation *invocation, struct config **ret_config
 {
 	const char *path = invocation_config_path(invocation);
 	CLEANUP(complaints_finish) struct complaints complaints = COMPLAINTS_INIT;
-	int r = config_load(path, &complaints, ret_config);
+	int r = config_load_without_plugins(path, &complaints, ret_config);
 	for (size_t i = 0; i < complaints.n; i++)
 		if (!complaints.items[i].is_warning)
 			output_complain("%s", complaints.items[i].text);

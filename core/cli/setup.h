@@ -8,8 +8,8 @@
 #include "config/config.h"
 #include "wire/filter.h"
 
-/* Reads the configuration that the invocation names. Warnings stay unsaid: `belfry check` is there for them.
- * CLI_OK, CLI_E_CONFIG, CLI_E_IO, or -ENOMEM. */
+/* Reads the configuration that the invocation names, but for what only plugins know of their handlers. Warnings stay
+ * unsaid: `belfry check` is there for them. CLI_OK, CLI_E_CONFIG, CLI_E_IO, or -ENOMEM. */
 int setup_config(const struct invocation *invocation, struct config **ret_config) MUST_USE;
 /* The same, but *ret_config is NULL if nobody named a configuration and there is none at the usual place. */
 int setup_optional_config(const struct invocation *invocation, struct config **ret_config) MUST_USE;

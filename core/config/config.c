@@ -223,19 +223,20 @@ static int complete(struct config *config, const struct yaml_node *root)
 
 /* --- the whole --- */
 
-static int read_config(const struct yaml_node *root, struct complaints *complaints, struct config **ret_config)
+static int read_config(const struct yaml_node *root, bool asks_plugins, struct complaints *complaints,
+					   struct config **ret_config)
 {
 	CLEANUP(config_destroy) struct config *config = calloc(1, sizeof *config);
 	if (!config || schema_read(config_options, root, complaints, config) < 0 || complete(config, root) < 0)
 		return -ENOMEM;
 	check_config(config, root, complaints);
-	if (handlers_complete(config, root, complaints) < 0)
+	if (handlers_complete(config, root, asks_plugins, complaints) < 0)
 		return -ENOMEM;
 	*ret_config = STEAL(config);
 	return 0;
 }
 
-static int load(const char *path, struct complaints *complaints, struct config **ret_config)
+static int load(const char *path, bool asks_plugins, struct complaints *complaints, struct config **ret_config)
 {
 	CLEANUP(documents_finish) struct documents documents = { 0 };
 	int error = find_documents(path, complaints, &documents);
@@ -243,14 +244,14 @@ static int load(const char *path, struct complaints *complaints, struct config *
 		error = read_documents(&documents, complaints);
 	if (!error)
 		error = join_documents(&documents, complaints);
-	return error ? error : read_config(documents.items[0].root, complaints, ret_config);
+	return error ? error : read_config(documents.items[0].root, asks_plugins, complaints, ret_config);
 }
 
-int config_load(const char *path, struct complaints *complaints, struct config **ret_config)
+static int load_all(const char *path, bool asks_plugins, struct complaints *complaints, struct config **ret_config)
 {
 	CLEANUP(config_destroy) struct config *config = NULL;
 	size_t n_before = complaints->n_errors;
-	int error = load(path, complaints, &config);
+	int error = load(path, asks_plugins, complaints, &config);
 	if (complaints->failed)
 		return -ENOMEM;
 	if (error)
@@ -259,6 +260,16 @@ int config_load(const char *path, struct complaints *complaints, struct config *
 		return CONFIG_E_INVALID;
 	*ret_config = STEAL(config);
 	return CONFIG_OK;
+}
+
+int config_load(const char *path, struct complaints *complaints, struct config **ret_config)
+{
+	return load_all(path, true, complaints, ret_config);
+}
+
+int config_load_without_plugins(const char *path, struct complaints *complaints, struct config **ret_config)
+{
+	return load_all(path, false, complaints, ret_config);
 }
 
 void config_destroy(struct config *config)

@@ -219,6 +219,9 @@ struct config {
  */
 enum config_outcome { CONFIG_OK, CONFIG_E_INVALID };
 int config_load(const char *path, struct complaints *complaints, struct config **ret_config) MUST_USE;
+/* The same for those who run no handlers: no plugin is asked, so what only plugins could find wrong stays unsaid, and
+ * handlers have no options. */
+int config_load_without_plugins(const char *path, struct complaints *complaints, struct config **ret_config) MUST_USE;
 /* Wipes every secret. NULL is fine. */
 void config_destroy(struct config *config);
 CLEANUP_DEFINE(struct config, config_destroy)

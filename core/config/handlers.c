@@ -23,6 +23,7 @@ struct builder {
 	struct description **descriptions; /* one for each plugin file */
 	size_t n_descriptions;
 	struct expressions expressions;
+	bool asks_plugins;
 	bool is_program_broken; /* it cannot be run: told once */
 	bool failed;            /* out of memory */
 };
@@ -297,8 +298,8 @@ static void complete_handler(struct builder *builder, size_t i)
 	const struct yaml_node *node = builder->handlers->entries[i].value, *plugin = yaml_get(node, "plugin");
 	complete_settings(builder, handler, node);
 	add_expression(builder, "when", "when", handler->when, yaml_get(node, "when"));
-	if (!handler->plugin || !builder->config->plugins.folder || !builder->config->plugins.program ||
-		!find_file(builder, handler, plugin))
+	if (!builder->asks_plugins || !handler->plugin || !builder->config->plugins.folder ||
+		!builder->config->plugins.program || !find_file(builder, handler, plugin))
 		return;
 	const struct description *description = describe(builder, handler->file, plugin);
 	if (description)
@@ -427,13 +428,14 @@ static void finish(struct builder *builder)
 {
 	struct config *config = builder->config;
 	builder->failed |= conditions_make(config) < 0;
-	for (size_t i = 0; i < config->n_handlers && !builder->failed; i++)
+	for (size_t i = 0; builder->asks_plugins && i < config->n_handlers && !builder->failed; i++)
 		builder->failed |= make_digest(&config->handlers[i], find_description(builder, config->handlers[i].file)) < 0;
 	if (!builder->failed)
 		builder->failed = routes_create(config->interactions, config->n_interactions, &config->routes) < 0;
 }
 
-int handlers_complete(struct config *config, const struct yaml_node *root, struct complaints *complaints)
+int handlers_complete(struct config *config, const struct yaml_node *root, bool asks_plugins,
+					  struct complaints *complaints)
 {
 	CLEANUP(builder_finish)
 	struct builder builder = {
@@ -442,14 +444,16 @@ int handlers_complete(struct config *config, const struct yaml_node *root, struc
 		.interactions = yaml_get(root, "interactions"),
 		.plugins = yaml_get(root, "plugins"),
 		.complaints = complaints,
+		.asks_plugins = asks_plugins,
 	};
-	if (config->n_handlers && config->plugins.program)
+	if (asks_plugins && config->n_handlers && config->plugins.program)
 		judge_program(&builder, builder.handlers);
 	for (size_t i = 0; i < config->n_handlers; i++)
 		complete_handler(&builder, i);
 	for (size_t i = 0; i < config->n_interactions; i++)
 		tie_interaction(&builder, i);
-	check_expressions(&builder);
+	if (asks_plugins)
+		check_expressions(&builder);
 	if (complaints->n_errors == 0 && !builder.failed)
 		finish(&builder);
 	warn_of_unused(&builder);

@@ -12,8 +12,9 @@
 #include "config/yaml.h"
 
 /* config was read from root. What is wrong is complained of; if nothing is, the fields that config.h says are made here
- * are set. 0 or -ENOMEM. */
-int handlers_complete(struct config *config, const struct yaml_node *root, struct complaints *complaints) MUST_USE;
+ * are set; without plugins, those that need none. 0 or -ENOMEM. */
+int handlers_complete(struct config *config, const struct yaml_node *root, bool asks_plugins,
+					  struct complaints *complaints) MUST_USE;
 /* Releases, and wipes, what handlers_complete() has made. */
 void handlers_finish(struct config *config);
 
