@@ -9,6 +9,7 @@
 #include "cli/setup.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define ANSWER_TIMEOUT_NS (60ull * MS_PER_S * NS_PER_MS)
 #define MAX_SHOWN_CHARACTERS 200
@@ -117,16 +118,31 @@ static int run(const struct target *target, const char *url, const struct buffer
 	return CLI_E_IO;
 }
 
+/* What the address's certificate should be for: a URL, as target_find() wants it; NULL: whatever the address is. */
+static int make_name(const struct config *config, char **ret_name)
+{
+	const struct config_admin *admin = config ? &config->admin : NULL;
+	if (!admin || !admin->listener.has_tls || !admin->n_server_names)
+		return CLI_OK;
+	if (asprintf(ret_name, "https://%s", admin->server_names[0]) >= 0)
+		return CLI_OK;
+	*ret_name = NULL;
+	return -ENOMEM;
+}
+
 int operator_ask(const struct invocation *invocation, const char *path, struct span query, bool is_post,
 				 json_t **ret_answer)
 {
 	CLEANUP(config_destroy) struct config *config = NULL;
 	CLEANUP(target_finish) struct target target = { 0 };
+	CLEANUP(free) char *name = NULL;
 	CLEANUP(secret_buffer_finish) struct buffer authorization = BUFFER_INIT;
 	CLEANUP(buffer_finish) struct buffer url = BUFFER_INIT;
 	int r = invocation_has(invocation, "url") ? CLI_OK : setup_config(invocation, &config);
 	if (r == CLI_OK)
-		r = target_find(invocation, config, TARGET_ADMIN, NULL, path, &target);
+		r = make_name(config, &name);
+	if (r == CLI_OK)
+		r = target_find(invocation, config, TARGET_ADMIN, name, path, &target);
 	if (r == CLI_OK)
 		r = make_authorization(invocation, config, &authorization);
 	if (r != CLI_OK)

@@ -2,9 +2,9 @@
 /*
  * What all reactors share: read-only, or atomic, or guarded inside.
  *
- * The locks of the daemon, all of them short: the store's queues, the ticket office, the inboxes of the reactors and of
- * the supervisor, its table of handlers, the connection limits, the log's waiting lines, the fetcher of keys, who asks
- * for a reload, and the keys below.
+ * The locks of the daemon, all of them short: the store's queues and its count of what is owed, the ticket office, the
+ * inboxes of the reactors and of the supervisor, its table of handlers and their history, the connection limits, the
+ * log's waiting lines, the fetcher of keys, who asks for a reload, and the keys below.
  */
 #ifndef NET_GATEWAY_H
 #define NET_GATEWAY_H
