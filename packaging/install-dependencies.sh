@@ -8,9 +8,10 @@ cd "$(dirname "$0")"
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 missing=()
-for package in $(awk -v purposes=" $* " 'index(purposes, " " $1 " ") { print $2 }' dependencies); do
+while read -r package command; do
+	[ -n "$command" ] && command -v "$command" >/dev/null && continue
 	dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
-done
+done < <(awk -v purposes=" $* " 'index(purposes, " " $1 " ") { print $2, $3 }' dependencies)
 [ ${#missing[@]} -gt 0 ] || exit 0
 echo "Installing what is missing: ${missing[*]}"
 as_root apt-get -q update

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import pathlib
-import shutil
 import subprocess
 
 import pytest
@@ -366,7 +365,6 @@ VIEWS = {
 }  # fmt: skip
 
 
-@pytest.mark.skipif(not shutil.which("npm"), reason="npm is not installed")
 @pytest.mark.parametrize("width, scheme", [(360, "light"), (1280, "dark")])
 def test_everybody_can_use_it(gateway, far_end, axe, width, scheme):
     dead_letter(gateway, far_end)
