@@ -261,6 +261,14 @@ def _rewrite(gateway):
     rewrite()
 
 
+def test_what_is_in_force_is_shown_without_secrets(gateway, browser):
+    open_page(browser, gateway, "configuration")
+    browser.wait_for_text("#configuration", "max_body: 256KiB")
+    shown = browser.text("#configuration")
+    assert "cronofy:" in shown and str(gateway.journal) in shown
+    gateway.check_no_secret("the page", shown + browser.driver.page_source)
+
+
 def test_a_reload_is_looked_at_and_done(gateway, browser, rewrite):
     rewrite(queue="9MiB")
     open_page(browser, gateway, "configuration")
