@@ -76,7 +76,7 @@ FAULTS = {
     "Network and overload": "N1 N2 N3 N4 N5 N7 O1 O2 O3 O5",
     "Plugins": "P1 P2 P3 P4 P5 P6 P7 P8 P9 P11 P12 P15 P16 P17 P22 X2 X3 X4",
     "Deliveries": "P1 P5 P6 P10 P11 P12 P18 P23 P24 D1 D11 D12 D15 D20",
-    "Reload and stop": "G1 G2 G3 U1 U2 U6 P21",
+    "Reload and stop": "G1 G2 G3 U1 U2 U3 U6 P21",
     "libwebsockets": " ".join(f"L{i}" for i in range(1, 32)),
 }
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
