@@ -271,7 +271,7 @@ def test_permissions_that_are_taken_away(tmp_path, monkeypatch):
         stored = [name for name, answer in zip(("before", "after"), answers) if answer.status == 200]
         assert kept(gateway) == stored
         gateway.stop()
-        assert "Permission denied" in gateway.start_refused(code=1)
+        assert "who may not" in gateway.start_refused(code=1)
         gateway.folder.chmod(0o700)
         for path in gateway.folder.glob("journal.db*"):
             path.chmod(0o600)
