@@ -410,8 +410,9 @@ static void hand_out(struct handler *handler)
 			return;
 		job->started_ms = clock_wall_ms();
 		job->started_ns = clock_monotonic_ns();
-		if (schedule_is_over(&handler->config->retry, &job->delivery, job->started_ms))
-			job_conclude(job, RESULT_REJECT, -1, SPAN("given up: give_up_after is over"));
+		const char *end = schedule_end(&handler->config->retry, &job->delivery, job->started_ms);
+		if (end)
+			job_conclude(job, RESULT_REJECT, -1, span_text(end));
 		else
 			worker_deliver(worker, job);
 	}

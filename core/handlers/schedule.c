@@ -15,10 +15,14 @@ static int64_t end_ms(const struct config_retry *retry, const struct delivery *d
 	return delivery->owed_ms + retry->give_up_after_ms;
 }
 
-bool schedule_is_over(const struct config_retry *retry, const struct delivery *delivery, int64_t now_ms)
+const char *schedule_end(const struct config_retry *retry, const struct delivery *delivery, int64_t now_ms)
 {
+	if (delivery->n_interrupted >= SCHEDULE_MAX_INTERRUPTED)
+		return "given up: the gateway ended again and again while it was handled";
 	/* the last attempt falls on the end: a little late is still in time */
-	return schedule_attempt_number(delivery) > 1 && now_ms > end_ms(retry, delivery) + retry->maximum_ms;
+	if (schedule_attempt_number(delivery) > 1 && now_ms > end_ms(retry, delivery) + retry->maximum_ms)
+		return "given up: give_up_after is over";
+	return NULL;
 }
 
 /* The longest pause before the next attempt. */

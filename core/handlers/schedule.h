@@ -15,6 +15,9 @@
 #define SCHEDULE_MAX_RETRY_AFTER_MS (INT64_C(24) * 3600 * 1000)
 /* Attempts in a row that ended their process, after which an event is not given to it any more. */
 #define SCHEDULE_MAX_CRASHED 3
+/* Times that the gateway ended while it was handled, after which nobody tries again: it may be what ends the gateway.
+ */
+#define SCHEDULE_MAX_INTERRUPTED 16
 
 enum schedule_result {
 	RESULT_DONE,
@@ -36,8 +39,8 @@ struct schedule_attempt {
 const char *schedule_decide(const struct config_retry *retry, const struct schedule_attempt *attempt,
 							struct delivery *delivery);
 
-/* Before an attempt: whether its time is over. */
-bool schedule_is_over(const struct config_retry *retry, const struct delivery *delivery, int64_t now_ms);
+/* Before an attempt: why there is to be none any more; NULL if there is. */
+const char *schedule_end(const struct config_retry *retry, const struct delivery *delivery, int64_t now_ms);
 
 /* The attempt that comes next: 1.. */
 int64_t schedule_attempt_number(const struct delivery *delivery);

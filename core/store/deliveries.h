@@ -10,8 +10,8 @@
  *      └────────────────┘ └────────────► dead ──replay──► due
  *
  * A claim is durable before the handler is called. So what is found claimed at the start was in a handler's hands when
- * the gateway ended, and is due again: at least once. One that is cut short like that too often is dead: it may be what
- * ends the gateway.
+ * the gateway ended, and is due again: at least once. How often that happened to it is kept, for it may be what ends
+ * the gateway.
  *
  * Deliveries of one event to one handler are in order of interaction: a later one is due only when the one before is
  * done or dead. What is still owed keeps its event in the journal, whatever retention says, though no longer for
@@ -19,7 +19,7 @@
  *
  * Work is done by the writer, in the same transactions as events; questions are answered by the reader. What is told of
  * a settlement, to handlers or to subscribers, is an event that becomes durable with it, or not at all. What the writer
- * itself gives up (its event is damaged, or it ended the gateway too often) is told by the log alone.
+ * itself gives up, for its event is damaged or was erased, is told by the log alone: there is nothing to tell of.
  */
 #ifndef STORE_DELIVERIES_H
 #define STORE_DELIVERIES_H
@@ -30,8 +30,6 @@
 #define DELIVERY_BEHIND_MS INT64_MAX
 /* Whoever settles puts nothing off for longer than this. */
 #define DELIVERY_MAX_WAIT_MS (INT64_C(25) * 3600 * 1000)
-/* Claims that the end of the gateway cut short. */
-#define DELIVERY_MAX_INTERRUPTED 16
 #define DELIVERY_MAX_REASON 1000
 
 enum delivery_state {

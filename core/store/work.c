@@ -338,14 +338,6 @@ static int run_state_change(struct journal *journal, struct store_state_change *
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
-static int recover_one(struct journal *journal, struct delivery *delivery)
-{
-	if (++delivery->n_interrupted >= DELIVERY_MAX_INTERRUPTED)
-		return kill_off(journal, delivery, "the gateway ended again and again while it was handled");
-	delivery->state = DELIVERY_DUE; /* as it was when it was claimed */
-	return update(journal, delivery);
-}
-
 int work_recover(struct journal *journal)
 {
 	struct delivery delivery;
@@ -353,7 +345,9 @@ int work_recover(struct journal *journal)
 	while ((r = select_first(journal, STATEMENT_DELIVERY_CLAIMED, &delivery)) >= 0) {
 		if (r == DELIVERY_E_DAMAGED)
 			mend(journal, &delivery, delivery.owed_ms);
-		r = recover_one(journal, &delivery);
+		delivery.n_interrupted++;
+		delivery.state = DELIVERY_DUE; /* as it was when it was claimed */
+		r = update(journal, &delivery);
 		if (r < 0)
 			return r;
 	}

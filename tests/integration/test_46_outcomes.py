@@ -12,7 +12,7 @@ import uuid
 import pytest
 
 from gateway import Gateway
-from handling import DEAD, DONE, handlers, is_settled, rows, settle, states, told, wait_until
+from handling import CLAIMED, DEAD, DONE, handlers, is_settled, rows, settle, states, told, wait_until
 
 ON = {"subscribers": {"outcomes": True}}
 
@@ -104,6 +104,23 @@ def test_a_dead_letter_is_the_end():
         subscriber.expect_nothing()
         assert rows(gateway, "SELECT sequence, kind FROM events ORDER BY sequence") == [(1, 0), (2, 3), (3, 2)]
         assert states(gateway) == [DEAD, DONE]
+
+
+def test_what_ends_the_gateway_again_and_again_is_given_up():
+    changes = handlers(interactions={"*": ["it"], "belfry_dead_letter": ["other"]})
+    changes["handlers"]["other"] = changes["handlers"]["it"]
+    with Gateway({**changes, **ON}) as gateway:
+        gateway.deliver(told("hang"))
+        for _ in range(16):
+            wait_until(lambda: states(gateway) == [CLAIMED])
+            gateway.kill()
+            gateway.start()
+        with gateway.connect() as subscriber:
+            subscriber.subscribe(outcomes=True, after="earliest")
+            why = "given up: the gateway ended again and again while it was handled"
+            assert hear(subscriber, 2) == [1, (2, 1, "dead", 1, why)]
+        wait_until(lambda: is_settled(gateway))
+        assert states(gateway) == [DEAD, DONE]  # the notice has been handled
 
 
 def test_it_can_be_resumed_from(gateway):

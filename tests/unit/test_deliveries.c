@@ -523,25 +523,6 @@ static void test_what_was_claimed_is_due_again(void)
 	check_owed(&bench);
 }
 
-static void test_what_ends_the_gateway_becomes_dead(void)
-{
-	CLEANUP(bench_finish) struct bench bench;
-	begin(&bench);
-	CU_ASSERT_EQUAL(append_owing(&bench, both_to_a, 2).status, COMMIT_STORED);
-	for (int i = 0; i < DELIVERY_MAX_INTERRUPTED; i++) {
-		CU_ASSERT_EQUAL(take(&bench, "a"), 1);
-		reopen_store(&bench);
-	}
-	CLEANUP(hands_finish) struct hands hands = { 0 };
-	CU_ASSERT_EQUAL_FATAL(claim(&bench, "a", &hands), 1);
-	CU_ASSERT_EQUAL(hands.claimed[0].delivery.interaction, 1);
-	struct page page;
-	list(&bench, (struct store_deliveries){ .states = 1 << DELIVERY_DEAD }, &page);
-	CU_ASSERT_EQUAL_FATAL(page.n, 1);
-	CU_ASSERT_STRING_EQUAL(page.rows[0].reason, "the gateway ended again and again while it was handled");
-	check_owed(&bench);
-}
-
 static bool load_sql(const char *path, const char *name)
 {
 	char file[256];
@@ -913,7 +894,6 @@ UNIT_MAIN({ "is owed with its event", test_is_owed_with_its_event },
 		  { "an outcome hides no duplicate", test_an_outcome_hides_no_duplicate },
 		  { "settles many in one transaction", test_settles_many_in_one_transaction },
 		  { "what was claimed is due again", test_what_was_claimed_is_due_again },
-		  { "what ends the gateway becomes dead", test_what_ends_the_gateway_becomes_dead },
 		  { "migrates version 1", test_migrates_version_1 }, { "migrates version 2", test_migrates_version_2 },
 		  { "what is owed is not purged", test_what_is_owed_is_not_purged },
 		  { "dead ones are purged", test_dead_ones_are_purged },

@@ -117,10 +117,19 @@ static void test_three_crashes_in_a_row(void)
 static void test_is_over(void)
 {
 	struct delivery delivery = { .owed_ms = 1000 };
-	CU_ASSERT_FALSE(schedule_is_over(&retry, &delivery, INT64_C(1) << 40));
+	CU_ASSERT_PTR_NULL(schedule_end(&retry, &delivery, INT64_C(1) << 40));
 	delivery.n_attempts = 1;
-	CU_ASSERT_FALSE(schedule_is_over(&retry, &delivery, 61000));
-	CU_ASSERT_TRUE(schedule_is_over(&retry, &delivery, 64001));
+	CU_ASSERT_PTR_NULL(schedule_end(&retry, &delivery, 61000));
+	CU_ASSERT_STRING_EQUAL(schedule_end(&retry, &delivery, 64001), "given up: give_up_after is over");
+}
+
+static void test_what_ends_the_gateway(void)
+{
+	struct delivery delivery = { .owed_ms = 1000, .n_interrupted = SCHEDULE_MAX_INTERRUPTED - 1 };
+	CU_ASSERT_PTR_NULL(schedule_end(&retry, &delivery, 1000));
+	delivery.n_interrupted++;
+	CU_ASSERT_STRING_EQUAL(schedule_end(&retry, &delivery, 1000),
+						   "given up: the gateway ended again and again while it was handled");
 }
 
 static void test_the_breaker(void)
@@ -153,4 +162,5 @@ UNIT_MAIN({ "ends", test_ends }, { "pauses are drawn", test_pauses_are_drawn },
 		  { "pauses never overflow", test_pauses_never_overflow }, { "a far end says when", test_a_far_end_says_when },
 		  { "is given up", test_is_given_up }, { "a replay begins anew", test_a_replay_begins_anew },
 		  { "three crashes in a row", test_three_crashes_in_a_row }, { "is over", test_is_over },
-		  { "the breaker", test_the_breaker }, { "a breaker that is off", test_a_breaker_that_is_off })
+		  { "what ends the gateway", test_what_ends_the_gateway }, { "the breaker", test_the_breaker },
+		  { "a breaker that is off", test_a_breaker_that_is_off })
