@@ -347,7 +347,7 @@ static const struct option admin_token_options[] = {
 
 static const struct option admin_options[] = {
 	TO("address", address, config_admin, listener.address, .example = "127.0.0.1:8081",
-	   .help = "where the dashboard, /metrics, /healthz and /readyz are"),
+	   .help = "where the operator's page, /metrics, /healthz and /readyz are"),
 	TO("tls", group, config_admin, listener, .options = tls_options,
 	   .help = "certificate and key; without it, clear text"),
 	TO("socket", socket, config_admin, socket, .example = "/run/belfry/admin.sock",

@@ -235,6 +235,20 @@ def test_configured_it_receives_handles_and_tells(machine):
     assert json.loads(machine.path("/var/lib/belfry/seen").read_bytes()) == event["callback"]
 
 
+def test_a_reload_is_whole_or_refused(machine):
+    path = machine.path("/etc/belfry/belfry.yaml")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "limits: {ring: 16MiB}\n", encoding="utf-8")
+    machine.run("systemctl", "reload", "belfry")
+    assert "limits.ring: changed" in said(machine)
+    path.write_text(text + "limits: {rnig: 16MiB}\n", encoding="utf-8")
+    machine.run("systemctl", "reload", "belfry", expect_exit=1)
+    assert "belfry.yaml" in said(machine) and "rnig" in said(machine)
+    path.write_text(text, encoding="utf-8")
+    machine.run("systemctl", "reload", "belfry")
+    assert show(machine, "ActiveState") == "active"
+
+
 def test_whoever_is_killed_or_hangs_is_started_again(machine):
     machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "belfry")
     until(lambda: (show(machine, "NRestarts"), show(machine, "ActiveState")) == ("1", "active"))

@@ -63,7 +63,7 @@ static void expect_default_listener(const struct config *config)
 	CU_ASSERT_FALSE(config->listeners[0].has_tls);
 	CU_ASSERT_TRUE(config->listeners[0].serves_sources);
 	CU_ASSERT_TRUE(config->listeners[0].serves_subscribers);
-	CU_ASSERT_FALSE(config->admin.has_listener || config->admin.has_socket);
+	CU_ASSERT_FALSE(config->admin.has_listener);
 }
 
 static void expect_default_source(const struct config *config)
@@ -140,6 +140,7 @@ static void test_smallest(void)
 	struct config *config =
 		expect_config("sources: {cronofy: {secrets: [{file: $D/secret}]}}", "warning: belfry.yaml:1:1: " NOBODY);
 	expect_defaults(config);
+	CU_ASSERT_FALSE(config->admin.has_socket);
 	expect_secret(&config->sources[0].secrets[0], SPAN(SECRET), "file $D/secret");
 	CU_ASSERT_PTR_EQUAL(config_source_by_name(config, SPAN("cronofy")), &config->sources[0]);
 	CU_ASSERT_PTR_NULL(config_source_by_name(config, SPAN("cron")));
@@ -152,6 +153,7 @@ static void test_groups_left_empty(void)
 										  "journal:\nsubscribers:\n  tokens:\nlimits:\nlog:\n",
 										  "warning: belfry.yaml:4:3: " NOBODY);
 	expect_defaults(config);
+	CU_ASSERT_FALSE(config->admin.has_socket);
 }
 
 static const char everything[] =
@@ -961,6 +963,7 @@ static void test_sample(void)
 	CU_ASSERT_EQUAL_FATAL(complaints.n, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(complaints.items[0].text, NOBODY));
 	expect_defaults(config);
+	CU_ASSERT_TRUE(config->admin.has_socket); /* which systemctl reload needs */
 }
 
 static void expect_default_handler(const struct config_handler *handler)
