@@ -11,9 +11,11 @@ Its packages come from where this machine's come from.
 """
 
 import contextlib
+import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -23,6 +25,7 @@ CALLS = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 CONTAINER = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--system-call-filter={CALLS}"]
 # Processes and mounts that end with whoever started them.
 ALONE = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+WITH_US = ["setpriv", "--pdeathsig", "TERM"]  # which shuts the machine down
 SOURCES = [pathlib.Path("/etc/apt/sources.list.d/debian.sources"), pathlib.Path("/etc/apt/sources.list")]
 PATIENCE = 60
 
@@ -83,7 +86,7 @@ class Machine:
             notify.bind(str(self._notify))
             notify.settimeout(PATIENCE)
             container = subprocess.Popen(
-                [*CONTAINER, "--private-network", "--notify-ready=yes", "--console=passive", "--directory", self.root,
+                [*WITH_US, *CONTAINER, "--private-network", "--notify-ready=yes", "--console=passive", "--directory", self.root,
                  "--boot"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 env={"PATH": "/usr/sbin:/usr/bin", "NOTIFY_SOCKET": str(self._notify)},
@@ -95,7 +98,10 @@ class Machine:
                 self._leader = re.search("^X_NSPAWN_LEADER_PID=([0-9]+)$", told, re.MULTILINE)[1]
                 yield
             finally:
+                if self._leader:
+                    os.kill(int(self._leader), signal.SIGKILL)  # all the others go with it
+                else:
+                    container.terminate()
                 self._leader = None
-                container.kill()
-                container.wait()
+                container.wait(PATIENCE)
                 self._notify.unlink()

@@ -176,7 +176,7 @@ static void test_positions_of_a_backup_are_its_own(void)
 	back_up(&bench, other);
 	for (size_t i = 0; i < ARRAY_LENGTH(epochs); i++) {
 		(void)snprintf(epochs[i], sizeof epochs[i], "%s", store_epoch(bench.store));
-		append_id(&bench, "another each time, at the same sequence");
+		append_id(&bench, "another, at the same sequence");
 		close_store(&bench);
 		(void)unlink(bench.wal_path);
 		CU_ASSERT_TRUE(copy_file(other, bench.path));
