@@ -93,6 +93,7 @@ configure()
 	cat >"$folder/belfry.yaml" <<-EOF
 		listen:
 		  - address: 127.0.0.1:0             # the system picks the port
+		admin: {address: 127.0.0.1:0}        # the operator's page
 		sources:
 		  cronofy:                           # answers at /callbacks/cronofy
 		    public_url: $PUBLIC_URL          # where the provider believes it to be
@@ -148,10 +149,12 @@ start_gateway()
 	gateway=$!
 	while read -r -t $PATIENCE -u 3 line; do
 		printf '    gateway: %s\n' "$line"
-		[[ $line =~ listening.*address=\"?(127\.0\.0\.1:[0-9]+) ]] && address=${BASH_REMATCH[1]}
+		if [[ $line =~ listening.*address=\"?(127\.0\.0\.1:[0-9]+).*serves=([a-z]+) ]]; then
+			[ "${BASH_REMATCH[2]}" = admin ] && admin=${BASH_REMATCH[1]} || address=${BASH_REMATCH[1]}
+		fi
 		[[ $line =~ \ ready ]] && break
 	done
-	[ -n "${address:-}" ] || fail "the gateway did not start"
+	[ -n "${address:-}" ] && [ -n "${admin:-}" ] || fail "the gateway did not start"
 	curl --silent --fail -X PUT "$cronofy/simulator/routes" \
 		--data "{\"origin\": \"$PUBLIC_URL\", \"to\": \"http://$address\"}" || fail "the simulator does not answer"
 }
@@ -208,6 +211,10 @@ tell_what_to_try()
 		Book a meeting in a browser, and see what becomes of it:
 
 		    $site
+
+		Look at the gateway as its operator would:
+
+		    http://$admin/
 
 		In another terminal, in this folder, have callbacks sent (and one that is refused), or make another event:
 
