@@ -1,43 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* belfry deliveries: what is owed to handlers, what was done, and what became dead, with the reason. */
 #include "cli/operator.h"
-#include "cli/output.h"
 
-#include <errno.h>
-
-static int print_all(const json_t *answer)
+static int print_all(const struct invocation *invocation, const json_t *answer)
 {
-	const char *before = operator_text(answer, "before");
-	json_t *delivery;
+	const json_t *delivery;
 	size_t i;
+	(void)invocation;
 	json_array_foreach(json_object_get(answer, "deliveries"), i, delivery)
 	{
 		int r = operator_print_delivery(delivery);
 		if (r != CLI_OK)
 			return r;
 	}
-	if (*before)
-		output_complain("there are older ones: --before %s", before);
+	operator_tell_older(answer);
 	return CLI_OK;
 }
 
 static int run(const struct invocation *invocation)
 {
-	static const char *const names[] = { "handler", "state", "position", "before", "limit" };
+	static const char *const names[] = { "handler", "state", "position", "before", "limit", NULL };
 	CLEANUP(buffer_finish) struct buffer query = BUFFER_INIT;
-	json_t *answer = NULL;
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-		operator_add_option(&query, invocation, names[i]);
-	if (query.failed)
-		return -ENOMEM;
-	int r = operator_ask(invocation, "/deliveries", buffer_span(&query), false, &answer);
-	if (r != CLI_OK)
-		return r;
-	if (invocation_is_json(invocation))
-		return output_json_new(answer);
-	r = print_all(answer);
-	json_decref(answer);
-	return r;
+	operator_add_options(&query, invocation, names);
+	return operator_show(invocation, "/deliveries", &query, print_all);
 }
 
 static const struct command_option options[] = {

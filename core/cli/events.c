@@ -14,11 +14,8 @@ static void add_interactions(struct buffer *line, const json_t *event)
 	size_t i;
 	json_array_foreach(json_object_get(event, "interactions"), i, interaction)
 	{
-		const char *subtype = operator_text(interaction, "subtype");
 		buffer_add_text(line, i ? "," : "");
-		printable_add_cut(line, span_text(operator_text(interaction, "type")), MAX_SHOWN_CHARACTERS);
-		buffer_add_text(line, *subtype ? "/" : "");
-		printable_add_cut(line, span_text(subtype), MAX_SHOWN_CHARACTERS);
+		operator_add_interaction(line, operator_text(interaction, "type"), operator_text(interaction, "subtype"));
 	}
 }
 
@@ -46,11 +43,12 @@ static int print_event(const json_t *event)
 static int print_whole(const json_t *answer)
 {
 	const json_t *event = json_array_get(json_object_get(answer, "events"), 0);
-	const json_t *body = json_object_get(event, "callback"), *delivery;
+	const json_t *delivery;
+	json_t *body = json_object_get(event, "callback");
 	size_t i;
 	int r = CLI_OK;
 	if (body)
-		r = output_json_new(json_deep_copy(body));
+		r = output_json_new(json_incref(body));
 	json_array_foreach(json_object_get(answer, "deliveries"), i, delivery)
 	{
 		if (r == CLI_OK)
@@ -61,7 +59,6 @@ static int print_whole(const json_t *answer)
 
 static int print_all(const struct invocation *invocation, const json_t *answer)
 {
-	const char *before = operator_text(answer, "before");
 	const json_t *event;
 	size_t i;
 	json_array_foreach(json_object_get(answer, "events"), i, event)
@@ -70,8 +67,7 @@ static int print_all(const struct invocation *invocation, const json_t *answer)
 		if (r != CLI_OK)
 			return r;
 	}
-	if (*before)
-		output_complain("there are older ones: --before %s", before);
+	operator_tell_older(answer);
 	return invocation->n_operands ? print_whole(answer) : CLI_OK;
 }
 
@@ -96,16 +92,10 @@ static int make_query(const struct invocation *invocation, struct buffer *query)
 	static const struct {
 		const char *option, *parameter;
 	} filters[] = { { "interaction", "interactions" }, { "source", "sources" }, { "event-id", "event_ids" } };
-	static const char *const names[] = { "kind", "before", "limit" };
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-		operator_add_option(query, invocation, names[i]);
-	for (size_t i = 0; i < ARRAY_LENGTH(filters); i++) {
-		const char *value = invocation_value(invocation, filters[i].option);
-		if (!value)
-			continue;
-		buffer_add_printf(query, "&%s=", filters[i].parameter);
-		buffer_add_percent_encoded(query, span_text(value));
-	}
+	static const char *const names[] = { "kind", "before", "limit", NULL };
+	operator_add_options(query, invocation, names);
+	for (size_t i = 0; i < ARRAY_LENGTH(filters); i++)
+		operator_add_option_as(query, invocation, filters[i].option, filters[i].parameter);
 	if (invocation->n_operands) {
 		buffer_add_text(query, "&position=");
 		buffer_add_percent_encoded(query, span_text(invocation->operands[0]));
@@ -116,19 +106,8 @@ static int make_query(const struct invocation *invocation, struct buffer *query)
 static int run(const struct invocation *invocation)
 {
 	CLEANUP(buffer_finish) struct buffer query = BUFFER_INIT;
-	json_t *answer = NULL;
 	int r = make_query(invocation, &query);
-	if (r == CLI_OK && query.failed)
-		r = -ENOMEM;
-	if (r == CLI_OK)
-		r = operator_ask(invocation, "/events", buffer_span(&query), false, &answer);
-	if (r != CLI_OK)
-		return r;
-	if (invocation_is_json(invocation))
-		return output_json_new(answer);
-	r = print_all(invocation, answer);
-	json_decref(answer);
-	return r;
+	return r == CLI_OK ? operator_show(invocation, "/events", &query, print_all) : r;
 }
 
 static const struct command_option options[] = {

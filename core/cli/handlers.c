@@ -20,23 +20,23 @@ static int print_handler(const json_t *handler)
 	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
 }
 
-static int run(const struct invocation *invocation)
+static int print_all(const struct invocation *invocation, const json_t *answer)
 {
 	const json_t *handler;
-	json_t *answer = NULL;
+	int r = CLI_OK;
 	size_t i;
-	int r = operator_ask(invocation, "/handlers", SPAN(""), false, &answer);
-	if (r != CLI_OK)
-		return r;
-	if (invocation_is_json(invocation))
-		return output_json_new(answer);
+	(void)invocation;
 	json_array_foreach(json_object_get(answer, "handlers"), i, handler)
 	{
 		if (r == CLI_OK)
 			r = print_handler(handler);
 	}
-	json_decref(answer);
 	return r;
+}
+
+static int run(const struct invocation *invocation)
+{
+	return operator_show(invocation, "/handlers", &BUFFER_INIT, print_all);
 }
 
 static const struct command_option options[] = { OPERATOR_OPTIONS, { 0 } };

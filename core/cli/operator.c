@@ -16,13 +16,25 @@
 #define MAX_REASON_CHARACTERS 300
 #define MAX_TOKEN_FILE_BYTES 4096
 
-void operator_add_option(struct buffer *query, const struct invocation *invocation, const char *name)
+void operator_add_option_as(struct buffer *query, const struct invocation *invocation, const char *name,
+							const char *parameter)
 {
 	const char *value = invocation_value(invocation, name);
 	if (!value)
 		return;
-	buffer_add_printf(query, "&%s=", name);
+	buffer_add_printf(query, "&%s=", parameter);
 	buffer_add_percent_encoded(query, span_text(value));
+}
+
+void operator_add_option(struct buffer *query, const struct invocation *invocation, const char *name)
+{
+	operator_add_option_as(query, invocation, name, name);
+}
+
+void operator_add_options(struct buffer *query, const struct invocation *invocation, const char *const *names)
+{
+	for (; *names; names++)
+		operator_add_option(query, invocation, *names);
 }
 
 const char *operator_text(const json_t *object, const char *key)
@@ -156,16 +168,44 @@ int operator_ask(const struct invocation *invocation, const char *path, struct s
 	return url.failed ? -ENOMEM : run(&target, url.data, &authorization, is_post, ret_answer);
 }
 
+int operator_show(const struct invocation *invocation, const char *path, const struct buffer *query,
+				  int (*print)(const struct invocation *invocation, const json_t *answer))
+{
+	json_t *answer = NULL;
+	if (query->failed)
+		return -ENOMEM;
+	int r = operator_ask(invocation, path, buffer_span(query), false, &answer);
+	if (r != CLI_OK)
+		return r;
+	if (invocation_is_json(invocation))
+		return output_json_new(answer);
+	r = print(invocation, answer);
+	json_decref(answer);
+	return r;
+}
+
+void operator_add_interaction(struct buffer *line, const char *type, const char *subtype)
+{
+	printable_add_cut(line, span_text(type), MAX_REASON_CHARACTERS);
+	buffer_add_text(line, *subtype ? "/" : "");
+	printable_add_cut(line, span_text(subtype), MAX_REASON_CHARACTERS);
+}
+
+void operator_tell_older(const json_t *answer)
+{
+	const char *before = operator_text(answer, "before");
+	if (*before)
+		output_complain("there are older ones: --before %s", before);
+}
+
 int operator_print_delivery(const json_t *delivery)
 {
 	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
 	const json_t *last = json_object_get(delivery, "last");
-	const char *subtype = operator_text(delivery, "subtype"), *due = operator_text(delivery, "due_at");
+	const char *due = operator_text(delivery, "due_at");
 	buffer_add_printf(&line, "%s  %-7s  %s  ", operator_text(delivery, "position"), operator_text(delivery, "state"),
 					  operator_text(delivery, "handler"));
-	printable_add_cut(&line, span_text(operator_text(delivery, "interaction")), MAX_REASON_CHARACTERS);
-	buffer_add_text(&line, *subtype ? "/" : "");
-	printable_add_cut(&line, span_text(subtype), MAX_REASON_CHARACTERS);
+	operator_add_interaction(&line, operator_text(delivery, "interaction"), operator_text(delivery, "subtype"));
 	buffer_add_printf(&line, "  attempts %lld", operator_number(delivery, "attempts"));
 	if (*due)
 		buffer_add_printf(&line, "  due %s", due);

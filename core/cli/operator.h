@@ -21,6 +21,10 @@
 
 /* Appends "&name=value" of an option, if it was given. */
 void operator_add_option(struct buffer *query, const struct invocation *invocation, const char *name);
+/* The same of an option that the gateway calls otherwise, or of each of several: the last one is NULL. */
+void operator_add_option_as(struct buffer *query, const struct invocation *invocation, const char *name,
+							const char *parameter);
+void operator_add_options(struct buffer *query, const struct invocation *invocation, const char *const *names);
 /* The text of a member, "" without one. */
 const char *operator_text(const json_t *object, const char *key);
 /* The number. */
@@ -29,7 +33,14 @@ long long operator_number(const json_t *object, const char *key);
  * cli_exit, told; -ENOMEM. */
 int operator_ask(const struct invocation *invocation, const char *path, struct span query, bool is_post,
 				 json_t **ret_answer) MUST_USE;
+/* The same by GET, and the answer is shown: as it is with --json, otherwise by `print`. */
+int operator_show(const struct invocation *invocation, const char *path, const struct buffer *query,
+				  int (*print)(const struct invocation *invocation, const json_t *answer)) MUST_USE;
 
+/* "type/subtype", or the type alone. */
+void operator_add_interaction(struct buffer *line, const char *type, const char *subtype);
+/* An answer may be a page of several: says how to get the next one. */
+void operator_tell_older(const json_t *answer);
 /* A delivery in two lines: what it is, and how the last attempt ended. */
 int operator_print_delivery(const json_t *delivery) MUST_USE;
 

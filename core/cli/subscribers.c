@@ -21,11 +21,12 @@ static int print_subscriber(const json_t *subscriber)
 	return line.failed || !filters ? -ENOMEM : output_line(buffer_span(&line));
 }
 
-static int print_all(const json_t *answer)
+static int print_all(const struct invocation *invocation, const json_t *answer)
 {
 	const json_t *list = json_object_get(answer, "subscribers"), *subscriber;
 	long long n_matching = operator_number(answer, "matching");
 	size_t i;
+	(void)invocation;
 	json_array_foreach(list, i, subscriber)
 	{
 		int r = print_subscriber(subscriber);
@@ -39,21 +40,10 @@ static int print_all(const json_t *answer)
 
 static int run(const struct invocation *invocation)
 {
-	static const char *const names[] = { "transport", "state", "lag", "limit" };
+	static const char *const names[] = { "transport", "state", "lag", "limit", NULL };
 	CLEANUP(buffer_finish) struct buffer query = BUFFER_INIT;
-	json_t *answer = NULL;
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-		operator_add_option(&query, invocation, names[i]);
-	if (query.failed)
-		return -ENOMEM;
-	int r = operator_ask(invocation, "/subscribers", buffer_span(&query), false, &answer);
-	if (r != CLI_OK)
-		return r;
-	if (invocation_is_json(invocation))
-		return output_json_new(answer);
-	r = print_all(answer);
-	json_decref(answer);
-	return r;
+	operator_add_options(&query, invocation, names);
+	return operator_show(invocation, "/subscribers", &query, print_all);
 }
 
 static const struct command_option options[] = {
