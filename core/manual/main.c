@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/input.h"
 #include "manual/part.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+#define MAX_BYTES (1 << 20)
 
 static const struct part *const tables[] = { page_parts, completion_parts, schema_parts };
 
@@ -10,19 +13,6 @@ static int complain(const char *path, const char *problem)
 {
 	(void)fprintf(stderr, "belfry-manual: %s: %s\n", path, problem);
 	return EXIT_FAILURE;
-}
-
-static int read_file(const char *path, struct buffer *text)
-{
-	char bytes[4096];
-	FILE *file = fopen(path, "r");
-	if (!file)
-		return -errno;
-	for (size_t n; (n = fread(bytes, 1, sizeof bytes, file)) > 0;)
-		buffer_add(text, span_of(bytes, n));
-	int r = ferror(file) ? -EIO : text->failed ? -ENOMEM : 0;
-	(void)fclose(file);
-	return r;
 }
 
 static int write_file(const char *path, struct span text)
@@ -85,10 +75,10 @@ int main(int argc, char **argv)
 	CLEANUP(buffer_finish) struct buffer template = BUFFER_INIT, header = BUFFER_INIT, text = BUFFER_INIT;
 	if (argc != 4)
 		return complain("usage", "belfry-manual TEMPLATE HEADER RESULT");
-	int r = read_file(argv[1], &template);
+	int r = input_read(argv[1], MAX_BYTES, &template);
 	if (r < 0)
 		return complain(argv[1], strerrordesc_np(-r));
-	r = read_file(argv[2], &header);
+	r = input_read(argv[2], MAX_BYTES, &header);
 	if (r < 0)
 		return complain(argv[2], strerrordesc_np(-r));
 	if (fill(argv[1], buffer_span(&template), buffer_span(&header), &text) != EXIT_SUCCESS)
