@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes files part of the program: cmake -DFOLDER=new -DFILES=a;b -DNAME=plugin_files -DSOURCE=x.c -P embed.cmake
+include(${CMAKE_CURRENT_LIST_DIR}/../bytes.cmake)
+
 set(rows "")
 set(arrays "")
 foreach(file IN LISTS FILES)
   string(MAKE_C_IDENTIFIER "${file}" identifier)
-  file(READ "${FOLDER}/${file}" bytes HEX)
-  string(REGEX REPLACE "(................................)" "\\1\n\t" bytes "${bytes}")
-  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  read_bytes("${FOLDER}/${file}" bytes)
   string(APPEND arrays "static const unsigned char ${identifier}[] = {\n\t${bytes}\n};\n")
   string(APPEND rows "\t{ \"${file}\", { (const char *)${identifier}, sizeof ${identifier} } },\n")
 endforeach()

@@ -2,6 +2,7 @@
 #include "net/page.h"
 
 #include "net/access.h"
+#include "net/file.h"
 #include "web/page.h"
 
 /* Programs say that they take anything, and get the stream; browsers name text/html, and it comes first. */
@@ -46,21 +47,10 @@ const struct endpoint page_endpoint = { .methods = "GET, HEAD",
 
 /* --- belfry.js ---------------------------------------------------------------------------------------------------- */
 
-/* Asked about each time, and sent when it is another one: a gateway that was updated has the client that fits to it. */
 static void begin_client(struct exchange *exchange, const struct http_request *request)
 {
-	CLEANUP(buffer_finish) struct buffer joined = BUFFER_INIT;
-	if (!access_check_origin(exchange, request))
-		return;
-	struct span known = http_field_list(request, "if-none-match", &joined);
-	struct answer answer = { .status = 304, .headers = "Cache-Control: no-cache\r\n" };
-	if (!known.data || !http_list_has(known, span_text(web_client.etag))) {
-		answer.status = 200;
-		answer.content_type = "text/javascript; charset=utf-8";
-		answer.body = web_client.script;
-	}
-	buffer_add_printf(&exchange->headers, "ETag: %s\r\n", web_client.etag);
-	connection_answer(exchange->connection, &answer);
+	if (access_check_origin(exchange, request))
+		file_answer(exchange, request, &web_client_files[0], FILE_CACHE_CONTROL);
 }
 
 const struct endpoint client_endpoint = { .methods = "GET, HEAD",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Makes a page, or a module, part of the program: cmake -DPAGE=live.html -DNAME=web_live_page -DSOURCE=live.c -P embed.cmake
+# Makes a page part of the program: cmake -DPAGE=live.html -DNAME=web_live_page -DSOURCE=live.c -P embed.cmake
 # A page has one <script> and one <style>; their hashes stand in its Content-Security-Policy, so nothing else runs.
+include(${CMAKE_CURRENT_LIST_DIR}/../bytes.cmake)
 
 # A digest, 64 hexadecimal digits, in base64: each three digits are two characters.
 function(to_base64 DIGEST RESULT)
@@ -29,30 +30,19 @@ function(hash_element NAME RESULT)
   set(${RESULT} "${base64}" PARENT_SCOPE)
 endfunction()
 
-file(READ "${PAGE}" bytes HEX)
-string(REGEX REPLACE "(................................)" "\\1\n\t" bytes "${bytes}")
-string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
-if(PAGE MATCHES "[.]js$")
-  file(SHA256 "${PAGE}" digest)
-  set(value "const struct web_module ${NAME} = {
-\t.script = { (const char *)bytes, sizeof bytes },
-\t.etag = \"\\\"${digest}\\\"\",
-};")
-else()
-  file(READ "${PAGE}" html)
-  hash_element(script script_sha256)
-  hash_element(style style_sha256)
-  set(value "const struct web_page ${NAME} = {
-\t.html = { (const char *)bytes, sizeof bytes },
-\t.script_sha256 = \"${script_sha256}\",
-\t.style_sha256 = \"${style_sha256}\",
-};")
-endif()
+file(READ "${PAGE}" html)
+hash_element(script script_sha256)
+hash_element(style style_sha256)
+read_bytes("${PAGE}" bytes)
 file(WRITE "${SOURCE}" "#include \"web/page.h\"
 
 static const unsigned char bytes[] = {
 \t${bytes}
 };
 
-${value}
+const struct web_page ${NAME} = {
+\t.html = { (const char *)bytes, sizeof bytes },
+\t.script_sha256 = \"${script_sha256}\",
+\t.style_sha256 = \"${style_sha256}\",
+};
 ")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes files part of the program, as they are: cmake "-DFILES=index.html|page.css|Page.min.js" -DNAME=web_page_files -DSOURCE=files.c
 # -P embed_files.cmake. They are at "/", "/page.css", "/page.js".
+include(${CMAKE_CURRENT_LIST_DIR}/../bytes.cmake)
 
 set(type_html "text/html; charset=utf-8")
 set(type_css "text/css; charset=utf-8")
@@ -17,9 +18,7 @@ foreach(file IN LISTS files)
   string(REGEX MATCH "[a-z]+$" extension "${file}")
   string(MAKE_C_IDENTIFIER "file${path}" array)
   file(SHA256 "${file}" digest)
-  file(READ "${file}" bytes HEX)
-  string(REGEX REPLACE "(................................)" "\\1\n\t" bytes "${bytes}")
-  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  read_bytes("${file}" bytes)
   string(APPEND arrays "static const unsigned char ${array}[] = {\n\t${bytes}\n};\n\n")
   string(APPEND rows "\t{ \"${path}\", \"${type_${extension}}\", \"\\\"${digest}\\\"\", { (const char *)${array}, sizeof ${array} } },\n")
 endforeach()

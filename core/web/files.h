@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of which the operator's page is made, as part of the program: written by embed_files.cmake. */
+/* Files that browsers get as they are, as part of the program: written by embed_files.cmake. */
 #ifndef WEB_FILES_H
 #define WEB_FILES_H
 
@@ -8,10 +8,11 @@
 struct web_file {
 	const char *path; /* "/operator.css" */
 	const char *content_type;
-	const char *etag; /* another one whenever the content is another */
+	const char *etag; /* another one whenever the content is another; in quotes, as HTTP has it */
 	struct span content;
 };
 
-extern const struct web_file web_operator_files[]; /* the last one has no path */
+/* What the operator's page is made of, and belfry.js alone. The last one has no path. */
+extern const struct web_file web_operator_files[], web_client_files[];
 
 #endif

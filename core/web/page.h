@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What browsers get, as part of the program: made from live.html and belfry.js by embed.cmake. */
+/* The page for subscribers, as part of the program: made from live.html by embed.cmake. */
 #ifndef WEB_PAGE_H
 #define WEB_PAGE_H
 
@@ -12,12 +12,5 @@ struct web_page {
 };
 
 extern const struct web_page web_live_page;
-
-struct web_module {
-	struct span script;
-	const char *etag; /* changes with it; in quotes, as HTTP has it */
-};
-
-extern const struct web_module web_client;
 
 #endif
