@@ -191,11 +191,24 @@ def test_a_sample_is_sent(gateway, browser):
     open_page(browser, gateway)
     browser.click("#send-open")
     browser.driver.execute_script("document.getElementById('send-sample').value = 'conferencing_failing'")
-    browser.type("#send-tags", "user=7")
+    browser.type("#send-tags", "user=7, team")
     browser.click("#send .main")
     browser.wait_for_text("#event-title", "conferencing_failing · profile_missing")
     browser.wait_for_text("#event .facts", "user=7")
+    assert sorted(browser.texts("#event .facts .tag")) == ["team=", "user=7"]
     shows(browser, "#event-deliveries", "done")
+
+
+def test_what_cannot_be_sent_is_told(gateway):
+    with Browser(forgives="status of 400") as browser:
+        open_page(browser, gateway)
+        browser.click("#send-open")
+        browser.type("#send-source", "nobody")
+        browser.click("#send .main")
+        browser.wait_for_text("#send-trouble", "none of the configuration's")
+        browser.click("#send-close")
+        browser.click("#send-open")
+        assert not browser.one("#send-trouble").is_displayed()
 
 
 def test_every_sample_can_be_sent(gateway, browser):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an event is shown, wherever it is.
+// How an event is shown, and asked for, wherever it is.
 
 import { make, makeName, makeState } from "./dom.js";
 
@@ -14,6 +14,16 @@ export function makeInteractions({ malformed, interactions = [] }) {
 }
 
 export const tagsOf = ({ tags = {} }) => Object.entries(tags).map(([name, value]) => `${name}=${value}`);
+
+// What people type: words with blanks or commas between them; and among them tags, each a name and a value.
+export const wordsOf = text => text.split(/[\s,]+/).filter(Boolean);
+
+export function readTags(text) {
+  return wordsOf(text).map(tag => {
+    const [name, ...value] = tag.split("=");
+    return [name, value.join("=")];
+  });
+}
 
 export function summaryOf(callback) {
   const summary = callback?.event?.summary;

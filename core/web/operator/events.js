@@ -2,7 +2,7 @@
 // The events as they arrive, newest first. However many come, the table is bounded and drawn once in a while.
 
 import { ask } from "./api.js";
-import { makeInteractions, summaryOf, tagsOf } from "./callback.js";
+import { makeInteractions, readTags, summaryOf, tagsOf, wordsOf } from "./callback.js";
 import { at, formatNumber, make, makeName, makeRow, makeState, makeTime, plural, repeat } from "./dom.js";
 import { attempt, linkTo, showTrouble } from "./page.js";
 import { Stream } from "./stream.js";
@@ -174,13 +174,10 @@ function showState(name, words) {
     showTrouble(at("trouble"), name === "live" ? "" : words);
 }
 
-const wordsOf = text => text.split(/[\s,]+/).filter(Boolean);
-
 function readFilter() {
-  const tags = wordsOf(at("filter-tags").value).map(tag => tag.split("="));
   const pairs = [
     ["interactions", wordsOf(at("filter-interactions").value)], ["event_ids", at("filter-event").value.trim()],
-    ...tags.map(([name, ...value]) => [`tags.${name}`, value.join("=")]),
+    ...readTags(at("filter-tags").value).map(([name, value]) => [`tags.${name}`, value]),
   ];
   return Object.fromEntries(pairs.filter(([, value]) => value.length));
 }

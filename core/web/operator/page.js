@@ -25,16 +25,17 @@ export function say(words) {
   timer = setTimeout(() => showTrouble(at("done"), ""), 10000);
 }
 
-// Runs a task. Why it failed stands above every view until one succeeds; a token that is wanted is asked for elsewhere.
-export async function attempt(task) {
+// Runs a task. Why it failed stands above every view, or elsewhere, until one succeeds; a token that is wanted is asked
+// for by itself.
+export async function attempt(task, trouble = at("trouble")) {
   try {
     const result = await task();
-    showTrouble(at("trouble"), "");
+    showTrouble(trouble, "");
     return result;
   } catch (error) {
     if (!(error instanceof Refusal))
       throw error;
-    showTrouble(at("trouble"), error.status === 401 ? "" : error.words);
+    showTrouble(trouble, error.status === 401 ? "" : error.words);
     return undefined;
   }
 }
