@@ -6,7 +6,6 @@ afternoon, some of which its handlers could not do. Debian's pngquant makes them
 import copy
 import json
 import pathlib
-import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -15,6 +14,8 @@ sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests")]
 from browser import Browser  # noqa: E402
 from gateway import Gateway  # noqa: E402
 from handling import handlers, settle, told  # noqa: E402
+
+import picture  # noqa: E402
 
 FOLDER = ROOT / "core" / "web" / "operator"
 
@@ -54,9 +55,7 @@ def take(gateway, name, **options):
     with Browser(scale=2, **options) as browser:
         browser.open(f"http://{gateway.listener('admin')['address']}/")
         browser.wait(lambda: any("dead" in text for text in browser.texts("#events .handlers")))
-        browser.screenshot(FOLDER / name)
-    subprocess.run(["pngquant", "--force", "--ext", ".png", "32", str(FOLDER / name)], check=True)
-    print(f"{name}: {(FOLDER / name).stat().st_size} bytes")
+        picture.take(browser, FOLDER / name, colours=32)
 
 
 def main():

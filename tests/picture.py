@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 from bodies import ASSIGNED, BODIES, FAILING  # noqa: E402
 from browser import Browser  # noqa: E402
-from example import Example  # noqa: E402
+from example import Example, book  # noqa: E402
 from gateway import Gateway  # noqa: E402
 
 WEB = ROOT / "core" / "web"
@@ -29,11 +29,11 @@ def deliver(gateway):
     gateway.deliver(ASSIGNED, path=gateway.callback_path(user="42"))
 
 
-def take(browser, path):
+def take(browser, path, colours=64):
     still = "document.activeElement.blur(); document.getAnimations().forEach(one => one.cancel())"
     browser.driver.execute_script(still)
     browser.screenshot(path)
-    subprocess.run(["pngquant", "--force", "--ext", ".png", "64", str(path)], check=True)
+    subprocess.run(["pngquant", "--force", "--ext", ".png", str(colours), str(path)], check=True)
     print(f"{path}: {path.stat().st_size} bytes")
 
 
@@ -45,18 +45,9 @@ def take_live_page():
         take(browser, WEB / "live.png")
 
 
-def book(browser, title, video, time):
-    browser.type("#title", title)
-    browser.click(f"label:has([value={video}])")
-    browser.click(f"#times label:nth-child({time})")
-    browser.click("#booking button")
-    browser.wait(lambda: title in browser.texts(".meeting h3"))
-
-
 def make_meetings(browser, example):
     """One that was repaired, one that is being repaired, one that nothing is known of yet."""
-    browser.open(f"{example.url}/")
-    browser.wait_for_text("#connection", "Live")
+    example.open(browser)
     book(browser, "Quarterly review", "teams", 1)
     example.cronofy.clock.advance(1)
     browser.wait_for_text(".meeting .status", "another provider")

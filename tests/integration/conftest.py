@@ -12,6 +12,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))  # where si
 from gateway import SECRET  # noqa: E402
 from plugins import build  # noqa: E402
 from simulator import Simulator  # noqa: E402
+from webclient import Site  # noqa: E402
 
 SECONDS = 90
 
@@ -44,6 +45,12 @@ def _cronofy(gateway):
     host, port = gateway.address("sources")
     with Simulator([SECRET], {"https://gateway.example.com": f"http://{host}:{port}"}) as running:
         running.callbacks.answer_timeout = 120
+        yield running
+
+
+@pytest.fixture(name="site")
+def _site(tmp_path):
+    with Site(tmp_path) as running:
         yield running
 
 

@@ -72,6 +72,19 @@ class Example:
         self.gateway.__exit__(*exception)
         self.cronofy.__exit__(*exception)
 
+    def open(self, browser):
+        browser.open(f"{self.url}/")
+        browser.wait_for_text("#connection", "Live")
+
     def await_version(self, n):
         """Until the last event that was booked has been updated by the handler."""
         self.cronofy.wait_for(lambda: list(self.cronofy.events.values())[-1].version == n)
+
+
+def book(browser, title, video, time=1):
+    """On the page; `time` is one of those that it offers."""
+    browser.type("#title", title)
+    browser.click(f"label:has([value={video}])")
+    browser.click(f"#times label:nth-child({time})")
+    browser.click("#booking button")
+    browser.wait(lambda: title in browser.texts(".meeting h3"))

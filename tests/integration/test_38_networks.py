@@ -8,7 +8,7 @@ import pytest
 from browser import Browser
 from clients import PATIENCE
 from gateway import Gateway
-from webclient import Node, Page, Proxy, Site, deliver, ids
+from webclient import Node, Page, Proxy, deliver, ids
 
 pytestmark = pytest.mark.no_tsan
 
@@ -65,12 +65,6 @@ class Hostile:
         assert n_cut >= self.N // self.CUT
         assert client.notices("gap") == client.notices("error") == []
         assert not any("unhandled" in value for value in client.heard)
-
-
-@pytest.fixture
-def site(tmp_path):
-    with Site(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

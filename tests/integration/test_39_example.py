@@ -7,7 +7,7 @@ import pytest
 
 from browser import Browser
 from clients import PATIENCE
-from example import Example
+from example import Example, book
 
 pytestmark = pytest.mark.no_tsan
 
@@ -24,24 +24,12 @@ def browser():
         yield running
 
 
-def open_page(browser, example):
-    browser.open(f"{example.url}/")
-    browser.wait_for_text("#connection", "Live")
-
-
-def book(browser, title, video):
-    browser.type("#title", title)
-    browser.click(f"label:has([value={video}])")
-    browser.click("#booking button")
-    browser.wait(lambda: title in browser.texts(".meeting h3"))
-
-
 def wait_for_status(browser, text):
     browser.wait_for_text(".meeting .status", text)
 
 
 def test_a_conference_is_made(example, browser):
-    open_page(browser, example)
+    example.open(browser)
     book(browser, "Board meeting", "zoom")
     wait_for_status(browser, "Creating the conference…")
     example.cronofy.clock.advance(1)
@@ -50,7 +38,7 @@ def test_a_conference_is_made(example, browser):
 
 
 def test_another_provider_is_tried_and_a_page_opened_later_knows(example, browser):
-    open_page(browser, example)
+    example.open(browser)
     book(browser, "Quarterly review", "teams")
     wait_for_status(browser, "Creating the conference…")
     example.cronofy.clock.advance(1)

@@ -13,7 +13,7 @@ import pytest
 from browser import Browser
 from clients import PATIENCE
 from gateway import TOKEN_SECRET, Gateway
-from webclient import ROOT, Site, deliver
+from webclient import ROOT, deliver
 
 pytestmark = pytest.mark.no_tsan
 
@@ -31,12 +31,6 @@ def at(gateway, code):
     address = gateway.listener("subscribers")["address"]
     assert SHOWN in code
     return code.replace(f"https{SHOWN}", f"http://{address}").replace(f"wss{SHOWN}", f"ws://{address}")
-
-
-@pytest.fixture
-def site(tmp_path):
-    with Site(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture
