@@ -7,8 +7,9 @@
 #     packaging/quickstart.sh --once    the same, then stops; exit status 0 only if everything arrived
 #
 # Everything is on this machine alone (127.0.0.1, ports that the system picks): Cronofy, Slack and the mailbox are
-# simulated (tests/simulator); the booking page and its backend are core/web/example. Secrets are made for this one run, in a folder that is removed at the end. Only the packages
-# (packaging/dependencies) and build/ stay; BELFRY_BUILD names another folder for the latter.
+# simulated (tests/simulator); the booking page and its backend are core/web/example. Secrets are made for this one run,
+# in a folder that is removed at the end. Only the packages (packaging/dependencies) and build/ stay; BELFRY_BUILD names
+# another folder for the latter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
