@@ -25,8 +25,8 @@
 /* stdout or stderr. */
 struct printed {
 	uv_poll_t poll;
-	int fd;      /* -1: nothing more is read from it */
-	int used_fd; /* then this is it */
+	int fd;
+	bool has_ended; /* nothing more is read from it */
 	struct buffer line;
 };
 
@@ -34,8 +34,10 @@ struct process {
 	const struct process_calls *calls;
 	void *owner;
 	pid_t pid;
-	int pidfd, socket; /* socket -1: nothing more is said or heard */
-	int used_socket;   /* then this is it */
+	/* Closed with their handles, not before: the next process would get the same numbers, and libuv stops looking at a
+	 * number when it closes the handle that had it. */
+	int pidfd, socket;
+	bool is_cut_off; /* nothing more is said or heard by the socket */
 	uv_poll_t exit_poll, socket_poll;
 	struct printed printed[2];
 	uv_timer_t second; /* until what it prints is read again */
@@ -103,15 +105,6 @@ static void close_fd(int fd)
 		(void)close(fd);
 }
 
-/* Nothing more comes of it. It is closed with its handle, not before: the next process would get the same number, and
- * libuv stops looking at a number when it closes the handle that had it. */
-static void retire(int *fd, int *ret_used)
-{
-	if (*fd >= 0)
-		*ret_used = *fd;
-	*fd = -1;
-}
-
 static void finish(struct process *process)
 {
 	packet_reader_finish(&process->reader);
@@ -120,11 +113,9 @@ static void finish(struct process *process)
 	buffer_finish(&process->out);
 	for (size_t i = 0; i < ARRAY_LENGTH(process->printed); i++) {
 		close_fd(process->printed[i].fd);
-		close_fd(process->printed[i].used_fd);
 		buffer_finish(&process->printed[i].line);
 	}
 	close_fd(process->socket);
-	close_fd(process->used_socket);
 	close_fd(process->pidfd);
 	free(process);
 }
@@ -174,12 +165,17 @@ void process_kill(struct process *process, const char *why)
 
 /* --- what it says ------------------------------------------------------------------------------------------------- */
 
+static void cut_off(struct process *process)
+{
+	process->is_cut_off = true;
+	(void)uv_poll_stop(&process->socket_poll);
+}
+
 static void break_off(struct process *process, const char *what, const char *reason)
 {
 	(void)snprintf(process->reason, sizeof process->reason, reason ? "%s: %s" : "%s", what, reason);
 	process_kill(process, process->reason);
-	(void)uv_poll_stop(&process->socket_poll);
-	retire(&process->socket, &process->used_socket);
+	cut_off(process);
 }
 
 static void read_packets(struct process *process, struct span bytes)
@@ -202,19 +198,19 @@ static void read_packets(struct process *process, struct span bytes)
 static bool read_socket(struct process *process)
 {
 	char bytes[READ_BYTES];
-	ssize_t n = process->socket < 0 ? 0 : read(process->socket, bytes, sizeof bytes);
+	ssize_t n = process->is_cut_off ? 0 : read(process->socket, bytes, sizeof bytes);
 	if (n > 0)
 		read_packets(process, span_of(bytes, (size_t)n));
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		return false;
-	return n == (ssize_t)sizeof bytes && process->socket >= 0;
+	return n == (ssize_t)sizeof bytes && !process->is_cut_off;
 }
 
 static void watch_socket(struct process *process);
 
 static void flush(struct process *process)
 {
-	while (process->out.n && process->socket >= 0) {
+	while (process->out.n && !process->is_cut_off) {
 		ssize_t n = send(process->socket, process->out.data, process->out.n, MSG_NOSIGNAL);
 		if (n < 0)
 			break; /* full, or it is ending: then that is seen elsewhere */
@@ -237,23 +233,22 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 		flush(process);
 	if (status >= 0 && (events & UV_READABLE))
 		(void)read_socket(process);
-	if (process->socket < 0 || recv(process->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+	if (process->is_cut_off || recv(process->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
 		return;
-	(void)uv_poll_stop(&process->socket_poll);
-	retire(&process->socket, &process->used_socket);
+	cut_off(process);
 	(void)uv_timer_start(&process->linger, on_linger, LINGER_MS, 0);
 }
 
 static void watch_socket(struct process *process)
 {
 	int events = process->out.n ? UV_READABLE | UV_WRITABLE : UV_READABLE;
-	if (process->socket >= 0 && uv_poll_start(&process->socket_poll, events, on_socket) < 0)
+	if (!process->is_cut_off && uv_poll_start(&process->socket_poll, events, on_socket) < 0)
 		break_off(process, "it cannot be listened to", NULL);
 }
 
 void process_send(struct process *process, struct span head, struct span payload)
 {
-	if (process->is_over || process->socket < 0)
+	if (process->is_over || process->is_cut_off)
 		return;
 	packet_add(&process->out, head, payload);
 	if (process->out.failed)
@@ -294,13 +289,13 @@ static void take_text(struct process *process, struct printed *printed, struct s
 static bool read_printed(struct process *process, struct printed *printed)
 {
 	char text[16384];
-	ssize_t n = printed->fd < 0 ? 0 : read(printed->fd, text, sizeof text);
+	ssize_t n = printed->has_ended ? 0 : read(printed->fd, text, sizeof text);
 	if (n > 0) {
 		process->n_printed += (size_t)n;
 		take_text(process, printed, span_of(text, (size_t)n));
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		(void)uv_poll_stop(&printed->poll);
-		retire(&printed->fd, &printed->used_fd);
+		printed->has_ended = true;
 	}
 	return n == (ssize_t)sizeof text;
 }
@@ -312,7 +307,7 @@ static void on_second(uv_timer_t *second)
 	struct process *process = second->data;
 	process->n_printed = 0;
 	for (size_t i = 0; i < ARRAY_LENGTH(process->printed); i++)
-		if (process->printed[i].fd >= 0)
+		if (!process->printed[i].has_ended)
 			(void)uv_poll_start(&process->printed[i].poll, UV_READABLE, on_printed);
 }
 
@@ -380,7 +375,6 @@ int process_start(uv_loop_t *loop, const char *program, const struct process_cal
 	process->calls = calls;
 	process->owner = owner;
 	process->pidfd = process->socket = process->printed[0].fd = process->printed[1].fd = -1;
-	process->used_socket = process->printed[0].used_fd = process->printed[1].used_fd = -1;
 	packet_reader_init(&process->reader, PACKET_HANDLER);
 	int r = start(process, program);
 	if (r < 0) {
