@@ -75,13 +75,11 @@ static void look_at_clock(void)
 				LOG_TEXT("time", text));
 }
 
-/* The lines of what the configuration points to. */
-static int tell_complaints(const struct complaints *complaints)
+void server_log_complaints(const struct complaints *complaints)
 {
 	for (size_t i = 0; i < complaints->n; i++)
 		LOG_WRITE_(complaints->items[i].is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, NULL, "configuration",
 				   LOG_TEXT("says", complaints->items[i].text));
-	return complaints->n_errors ? DAEMON_E_CONFIG : 0;
 }
 
 static int load_contents(struct server *server)
@@ -92,7 +90,8 @@ static int load_contents(struct server *server)
 		return refuse("cannot read what the configuration points to", NULL, r);
 	server->gateway.keys = STEAL(server->contents.keys);
 	atomic_store(&server->gateway.certificate_end_ms, contents_first_end_ms(&server->contents));
-	return tell_complaints(&complaints);
+	server_log_complaints(&complaints);
+	return complaints.n_errors ? DAEMON_E_CONFIG : 0;
 }
 
 static struct store_limits store_limits_of(const struct config *config)

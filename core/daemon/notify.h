@@ -3,7 +3,7 @@
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H
 
-/* state: "READY=1", "STOPPING=1", "WATCHDOG=1". */
+/* state: "READY=1", "RELOADING=1\nMONOTONIC_USEC=...", "STOPPING=1", "WATCHDOG=1". */
 void notify(const char *state);
 
 #endif

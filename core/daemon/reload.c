@@ -25,10 +25,9 @@ struct candidate {
 	struct generation *before, *generation; /* references; what is being loaded is NULL if it is refused */
 	struct differences differences;
 	struct contents contents;
-	struct setup **setups; /* by reactor */
+	struct reactor_switch **reactors; /* by reactor */
 	/* made by the main thread, when nothing is wrong with that */
 	struct acceptor_switch *listeners;
-	struct reactor_switch **reactors;
 	struct supervisor *new_supervisor;
 	struct supervisor_switch *handlers;
 	struct key_fetcher *new_fetcher;
@@ -119,15 +118,6 @@ static const char *who(const struct candidate *candidate)
 	return candidate->is_by_signal ? "SIGHUP" : candidate->requests ? candidate->requests->by : "nobody";
 }
 
-/* Whoever asked at the admin listener has the complaints already. */
-static void log_complaints(const struct candidate *candidate)
-{
-	const struct complaints *complaints = &candidate->complaints;
-	for (size_t i = 0; candidate->is_by_signal && i < complaints->n; i++)
-		LOG_WRITE_(complaints->items[i].is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, NULL, "configuration",
-				   LOG_TEXT("says", complaints->items[i].text));
-}
-
 static void log_changes(const struct differences *differences)
 {
 	for (size_t i = 0; i < differences->n && i < MAX_LOGGED_CHANGES; i++)
@@ -137,7 +127,8 @@ static void log_changes(const struct differences *differences)
 
 static void log_end(const struct candidate *candidate)
 {
-	log_complaints(candidate);
+	if (candidate->is_by_signal) /* whoever asked at the admin listener has them already */
+		server_log_complaints(&candidate->complaints);
 	if (is_refused(candidate)) {
 		log_error("the configuration is refused: the one that is in force stays", LOG_TEXT("by", who(candidate)),
 				  LOG_NUMBER("errors", candidate->complaints.n_errors));
@@ -188,13 +179,27 @@ static void compare_certificate(struct candidate *candidate, size_t i)
 	}
 }
 
-static int make_setups(struct candidate *candidate)
+static void on_switched(void *context)
+{
+	struct reload *reload = context;
+	if (atomic_fetch_sub(&reload->n_switching, 1) == 1)
+		(void)uv_async_send(&reload->wake);
+}
+
+static int make_reactor_switch(struct candidate *candidate, struct reactor_switch **ret_switch)
+{
+	struct setup *setup = NULL;
+	int r = setup_create(candidate->generation, &setup);
+	return r < 0 ? r : reactor_switch_create(setup, on_switched, candidate->server->reload, ret_switch);
+}
+
+static int make_reactor_switches(struct candidate *candidate)
 {
 	size_t n = candidate->server->gateway.n_reactors;
-	candidate->setups = calloc(n, sizeof(struct setup *));
-	int r = candidate->setups ? 0 : -ENOMEM;
+	candidate->reactors = calloc(n, sizeof(struct reactor_switch *));
+	int r = candidate->reactors ? 0 : -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = setup_create(candidate->generation, &candidate->setups[i]);
+		r = make_reactor_switch(candidate, &candidate->reactors[i]);
 	return r;
 }
 
@@ -230,7 +235,7 @@ static void load(struct candidate *candidate)
 		r = load_contents(candidate);
 	}
 	if (r == 0 && !is_refused(candidate))
-		r = make_setups(candidate);
+		r = make_reactor_switches(candidate);
 	for (size_t i = 0; r == 0 && i < candidate->contents.n_certificates; i++)
 		compare_certificate(candidate, i);
 	complain_of(candidate, r);
@@ -247,13 +252,6 @@ static void *run_loader(void *argument)
 
 /* --- building, on the main thread --------------------------------------------------------------------------------- */
 
-static void on_switched(void *context)
-{
-	struct reload *reload = context;
-	if (atomic_fetch_sub(&reload->n_switching, 1) == 1)
-		(void)uv_async_send(&reload->wake);
-}
-
 static int build_listeners(struct candidate *candidate)
 {
 	char *message = NULL;
@@ -263,16 +261,6 @@ static int build_listeners(struct candidate *candidate)
 		complain(candidate, message);
 	free(message);
 	return r == -EINVAL ? 0 : r;
-}
-
-static int build_reactors(struct reload *reload, struct candidate *candidate)
-{
-	size_t n = candidate->server->gateway.n_reactors;
-	candidate->reactors = calloc(n, sizeof(struct reactor_switch *));
-	int r = candidate->reactors ? 0 : -ENOMEM;
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = reactor_switch_create(STEAL(candidate->setups[i]), on_switched, reload, &candidate->reactors[i]);
-	return r;
 }
 
 /* The first handlers need a supervisor, which begins with them at once: so it is the last of all. */
@@ -300,8 +288,6 @@ static int build_fetcher(struct candidate *candidate)
 static void build(struct reload *reload, struct candidate *candidate)
 {
 	int r = build_listeners(candidate);
-	if (r == 0 && !is_refused(candidate))
-		r = build_reactors(reload, candidate);
 	if (r == 0 && !is_refused(candidate))
 		r = build_fetcher(candidate);
 	if (r == 0 && !is_refused(candidate))
@@ -365,14 +351,9 @@ static void candidate_destroy(struct candidate *candidate)
 	supervisor_destroy(candidate->new_supervisor);
 	supervisor_switch_destroy(candidate->handlers);
 	acceptor_switch_destroy(candidate->listeners);
-	for (size_t i = 0; i < n_reactors; i++) {
-		if (candidate->reactors)
-			reactor_switch_destroy(candidate->reactors[i]);
-		if (candidate->setups)
-			setup_unref(candidate->setups[i]);
-	}
+	for (size_t i = 0; candidate->reactors && i < n_reactors; i++)
+		reactor_switch_destroy(candidate->reactors[i]);
 	free(candidate->reactors);
-	free(candidate->setups);
 	contents_finish(&candidate->contents);
 	differences_finish(&candidate->differences);
 	complaints_finish(&candidate->complaints);

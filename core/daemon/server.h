@@ -28,6 +28,7 @@ struct server {
 	uint64_t drain_until_ns;
 };
 
+void server_log_complaints(const struct complaints *complaints);
 /* Puts into effect what needs no building: limits, retention, the log. Also looks for handlers that are owed something
  * and are not configured. */
 void server_apply_settings(struct server *server);
