@@ -160,21 +160,18 @@ static const struct description *keep_description(struct builder *builder, struc
 	return description;
 }
 
-static void refuse_program(struct builder *builder, const struct yaml_node *node, const char *reason)
+/* detail: what stands behind the reason, or "". */
+static void refuse_program(struct builder *builder, const struct yaml_node *node, const char *reason,
+						   const char *detail)
 {
 	const struct yaml_node *written = yaml_get(builder->plugins, "program");
 	builder->is_program_broken = true;
-	error(builder, written ? written : node, "program: %s %s", builder->config->plugins.program, reason);
+	error(builder, written ? written : node, "program: %s %s%s", builder->config->plugins.program, reason, detail);
 }
 
-static void refuse_run(struct builder *builder, int error_number, const struct yaml_node *node)
+static void refuse_run(struct builder *builder, const struct yaml_node *node, int r)
 {
-	CLEANUP(buffer_finish) struct buffer reason = BUFFER_INIT;
-	buffer_add_printf(&reason, "cannot be run: %s%c", strerrordesc_np(error_number), '\0');
-	if (reason.failed)
-		builder->failed = true;
-	else
-		refuse_program(builder, node, reason.data);
+	refuse_program(builder, node, "cannot be run: ", strerrordesc_np(-r));
 }
 
 /* NULL, or what is wrong: whoever may write it runs as the gateway. */
@@ -198,7 +195,7 @@ static void judge_program(struct builder *builder, const struct yaml_node *node)
 	for (size_t depth = 0; path && stat(path, &status) == 0; depth++) {
 		const char *reason = judge_writers(&status, depth > 1);
 		if (reason) {
-			refuse_program(builder, node, reason);
+			refuse_program(builder, node, reason, "");
 			return;
 		}
 		char *slash = strrchr(path, '/');
@@ -218,7 +215,7 @@ static const struct description *describe(struct builder *builder, const char *f
 		if (r == -ENOMEM)
 			builder->failed = true;
 		else if (r < 0)
-			refuse_run(builder, -r, node);
+			refuse_run(builder, node, r);
 		else
 			known = keep_description(builder, description);
 	}
@@ -420,7 +417,7 @@ static void check_expressions(struct builder *builder)
 	if (r == -ENOMEM || builder->expressions.failed)
 		builder->failed = true;
 	else if (r < 0)
-		refuse_run(builder, -r, builder->expressions.items[0].node);
+		refuse_run(builder, builder->expressions.items[0].node, r);
 }
 
 /* What can be made only where nothing is wrong. */
