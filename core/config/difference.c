@@ -27,18 +27,13 @@ static void on_found(struct schema_comparer *comparer, enum schema_change change
 	differences_add(finder->differences, span_dup(buffer_span(&comparer->path)), change, needs_restart);
 }
 
-static bool is_same(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* What the tables do not know of a handler: its plugin's options, and whether the plugin is another one by now. */
 static void compare_handler(const struct config_handler *before, const struct config_handler *after,
 							struct differences *differences)
 {
-	bool has_other_options = !is_same(before->options, after->options);
-	bool is_rewritten =
-		is_same(before->file, after->file) && memcmp(before->file_digest, after->file_digest, DIGEST_BYTES) != 0;
+	bool has_other_options = !span_equal(span_text(before->options), span_text(after->options));
+	bool is_rewritten = span_equal(span_text(before->file), span_text(after->file)) &&
+						memcmp(before->file_digest, after->file_digest, DIGEST_BYTES) != 0;
 	CLEANUP(buffer_finish) struct buffer option = BUFFER_INIT;
 	buffer_add_printf(&option, "handlers.%s.%s", before->name, has_other_options ? "options" : "plugin");
 	if (has_other_options || is_rewritten)

@@ -5,19 +5,10 @@
 
 static void add_options(struct buffer *json, const struct option *options, const void *object);
 
-static const void *at(const void *object, size_t offset)
-{
-	return (const char *)object + offset;
-}
-
 static void add_text(struct buffer *json, const struct option *option, const void *field)
 {
-	const char *text = *(char *const *)field;
 	(void)option;
-	if (text)
-		buffer_add_json(json, span_text(text));
-	else
-		buffer_add_text(json, "null");
+	schema_write_text(json, *(char *const *)field);
 }
 
 static void add_boolean(struct buffer *json, const struct option *option, const void *field)
@@ -65,18 +56,15 @@ static void add_entries(struct buffer *json, const struct option *option, const 
 {
 	const struct option entry = schema_entry(option);
 	bool is_named = option->type->form == OPTION_FORM_NAMED;
-	size_t n = *(const size_t *)at(field, option->count_offset - option->offset);
-	const void *entries;
-	memcpy(&entries, field, sizeof entries);
 	buffer_add_char(json, is_named ? '{' : '[');
-	for (size_t i = 0; i < n; i++) {
-		const void *object = at(entries, i * option->entry_bytes);
+	for (size_t i = 0; i < schema_count(option, field); i++) {
+		const void *object = schema_entry_at(option, field, i);
 		buffer_add_text(json, i ? "," : "");
 		if (is_named) {
 			buffer_add_json(json, span_text(*(char *const *)object));
 			buffer_add_char(json, ':');
 		}
-		add_value(json, &entry, at(object, option->type->value_offset));
+		add_value(json, &entry, schema_field(object, option->type->value_offset));
 	}
 	buffer_add_char(json, is_named ? '}' : ']');
 }
@@ -92,7 +80,7 @@ static void add_value(struct buffer *json, const struct option *option, const vo
 	if (option->type->write)
 		option->type->write(json, field);
 	else if (row)
-		add_value(json, row, at(field, row->offset));
+		add_value(json, row, schema_field(field, row->offset));
 	else
 		adders[option->type->form](json, option, field);
 }
@@ -107,7 +95,7 @@ static void add_options(struct buffer *json, const struct option *options, const
 		buffer_add_text(json, n++ ? "," : "");
 		buffer_add_json(json, span_text(options->key));
 		buffer_add_char(json, ':');
-		add_value(json, options, at(object, options->offset));
+		add_value(json, options, schema_field(object, options->offset));
 	}
 	buffer_add_char(json, '}');
 }

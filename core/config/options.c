@@ -55,31 +55,48 @@ static const char *const services[] = { "sources", "subscribers", NULL };
 /* In the order that read_allow() knows. */
 static const char *const permissions[] = { "exec", "inner", NULL };
 
-static void read_address(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
-						 void *field)
+/* Those of option_text, which the compiler does not take for constants. */
+static void read_text(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+					  void *field)
 {
-	if (node->kind != YAML_KIND_TEXT) {
-		schema_refuse_kind(reader, option, node);
-		return;
-	}
-	const char *problem = NULL;
-	int error = address_read(span_text(node->text), field, &problem);
-	if (error == -EINVAL)
-		schema_refuse_text(reader, option, node, problem);
-	else if (error)
-		reader->failed = true;
+	option_text.read(reader, option, node, field);
 }
 
-static void release_address(const struct option *option, void *field)
+static void release_text(const struct option *option, void *field)
 {
-	(void)option;
-	address_finish(field);
+	option_text.release(option, field);
 }
 
 static void compare_text(struct schema_comparer *comparer, const struct option *option, const void *before,
 						 const void *after)
 {
 	option_text.compare(comparer, option, before, after);
+}
+
+static void take_address(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						 struct span text, void *field)
+{
+	const char *problem = NULL;
+	int error = address_read(text, field, &problem);
+	if (error == -EINVAL)
+		schema_refuse_text(reader, option, node, problem);
+	else if (error)
+		reader->failed = true;
+}
+
+static void read_address(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
+						 void *field)
+{
+	if (node->kind == YAML_KIND_TEXT)
+		take_address(reader, option, node, span_text(node->text), field);
+	else
+		schema_refuse_kind(reader, option, node);
+}
+
+static void release_address(const struct option *option, void *field)
+{
+	(void)option;
+	address_finish(field);
 }
 
 static void compare_address(struct schema_comparer *comparer, const struct option *option, const void *before,
@@ -89,17 +106,9 @@ static void compare_address(struct schema_comparer *comparer, const struct optio
 	compare_text(comparer, option, &old->text, &new->text);
 }
 
-static void write_text(struct buffer *json, const char *text)
-{
-	if (text)
-		buffer_add_json(json, span_text(text));
-	else
-		buffer_add_text(json, "null");
-}
-
 static void write_address(struct buffer *json, const void *field)
 {
-	write_text(json, ((const struct config_address *)field)->text);
+	schema_write_text(json, ((const struct config_address *)field)->text);
 }
 
 static const struct option_type option_address = { .what = "a numeric address with a port, unix:/path or systemd:NAME",
@@ -121,17 +130,16 @@ static void read_socket(struct schema_reader *reader, const struct option *optio
 	} else {
 		CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
 		buffer_add_printf(&text, "unix:%s", node->text);
-		int error = text.failed ? -ENOMEM : address_read(buffer_span(&text), field, &problem);
-		if (error == -EINVAL)
-			schema_refuse_text(reader, option, node, problem);
-		else if (error)
+		if (text.failed)
 			reader->failed = true;
+		else
+			take_address(reader, option, node, buffer_span(&text), field);
 	}
 }
 
 static void write_socket(struct buffer *json, const void *field)
 {
-	write_text(json, ((const struct config_address *)field)->path);
+	schema_write_text(json, ((const struct config_address *)field)->path);
 }
 
 static const struct option_type option_socket = { .what = "an absolute path",
@@ -152,14 +160,9 @@ static void read_scheme(struct schema_reader *reader, const struct option *optio
 		*(char **)field = schema_copy(reader, node->text);
 }
 
-static void release_text(const struct option *option, void *field)
-{
-	option_text.release(option, field);
-}
-
 static void write_scheme(struct buffer *json, const void *field)
 {
-	write_text(json, *(char *const *)field);
+	schema_write_text(json, *(char *const *)field);
 }
 
 static const struct option_type option_scheme = { .form = OPTION_FORM_CHOICE,
@@ -228,12 +231,6 @@ static const char *check_tag_name(struct span text)
 	return span_equal(text, SPAN("sig")) ? "is the signature's name, not a tag's" : value_check_text(text);
 }
 
-static void read_tag_name(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
-						  void *field)
-{
-	option_text.read(reader, option, node, field);
-}
-
 /* Read by handlers.c, which knows what the plugin wants. */
 static void read_plugin_options(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 								void *field)
@@ -254,14 +251,8 @@ static const char *check_plugin(struct span text)
 	return value_check_name(text) ? "is neither a plugin's name nor an absolute path" : NULL;
 }
 
-static void read_plugin(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
-						void *field)
-{
-	option_text.read(reader, option, node, field);
-}
-
 static const struct option_type option_plugin = { .what = "a plugin's name or file",
-												  .read = read_plugin,
+												  .read = read_text,
 												  .release = release_text,
 												  .compare = compare_text,
 												  .check = check_plugin };
@@ -301,7 +292,7 @@ static const struct option_type option_allow = {
 };
 
 static const struct option_type option_tag_name = { .what = "the name of a tag",
-													.read = read_tag_name,
+													.read = read_text,
 													.release = release_text,
 													.compare = compare_text,
 													.check = check_tag_name };
@@ -553,7 +544,7 @@ static const char *check_subtype(struct span text)
 }
 
 static const struct option_type option_subtype = {
-	.what = "a subtype", .read = read_tag_name, .release = release_text, .compare = compare_text, .check = check_subtype
+	.what = "a subtype", .read = read_text, .release = release_text, .compare = compare_text, .check = check_subtype
 };
 
 static const struct option target_options[] = {

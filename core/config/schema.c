@@ -356,6 +356,16 @@ struct option schema_entry(const struct option *option)
 							.options = option->options };
 }
 
+size_t schema_count(const struct option *option, const void *field)
+{
+	return *(const size_t *)schema_field((const char *)field - option->offset, option->count_offset);
+}
+
+const void *schema_entry_at(const struct option *option, const void *field, size_t i)
+{
+	return entry_of(option, field, i);
+}
+
 /* Room for one zeroed entry for each of the node's; false if there cannot be, or need not be. */
 static bool make_entries(struct schema_reader *reader, const struct option *option, const struct yaml_node *node,
 						 void *field)
@@ -433,27 +443,12 @@ static void release_list(const struct option *option, void *field)
 
 static void release_named(const struct option *option, void *field)
 {
-	for (size_t i = 0; i < *count_of(option, field); i++)
+	for (size_t i = 0; i < schema_count(option, field); i++)
 		free(*(char **)entry_of(option, field, i));
 	release_list(option, field);
 }
 
 /* --- comparing --- */
-
-static const void *constant_at(const void *object, size_t offset)
-{
-	return (const char *)object + offset;
-}
-
-static size_t count_at(const struct option *option, const void *field)
-{
-	return *(const size_t *)(const void *)((const char *)field - option->offset + option->count_offset);
-}
-
-static const void *entry_at(const struct option *option, const void *field, size_t i)
-{
-	return constant_at(load_pointer(field), i * option->entry_bytes);
-}
 
 static void compare_text(struct schema_comparer *comparer, const struct option *option, const void *before,
 						 const void *after)
@@ -507,10 +502,11 @@ static void compare_list(struct schema_comparer *comparer, const struct option *
 {
 	struct doubt doubt = { .comparer.found = on_doubt };
 	struct option entry = schema_entry(option);
-	size_t n = count_at(option, before);
-	doubt.is_different = n != count_at(option, after);
+	size_t n = schema_count(option, before);
+	doubt.is_different = n != schema_count(option, after);
 	for (size_t i = 0; i < n && !doubt.is_different; i++)
-		entry.type->compare(&doubt.comparer, &entry, entry_at(option, before, i), entry_at(option, after, i));
+		entry.type->compare(&doubt.comparer, &entry, schema_entry_at(option, before, i),
+							schema_entry_at(option, after, i));
 	comparer->path.failed |= doubt.comparer.path.failed;
 	buffer_finish(&doubt.comparer.path);
 	schema_found(comparer, option, !doubt.is_different);
@@ -534,8 +530,8 @@ static void leave(struct schema_comparer *comparer, size_t n)
 
 static const void *find_named(const struct option *option, const void *field, const char *name)
 {
-	for (size_t i = 0; i < count_at(option, field); i++) {
-		const void *entry = entry_at(option, field, i);
+	for (size_t i = 0; i < schema_count(option, field); i++) {
+		const void *entry = schema_entry_at(option, field, i);
 		if (strcmp(*(char *const *)entry, name) == 0)
 			return entry;
 	}
@@ -548,17 +544,17 @@ static void compare_named(struct schema_comparer *comparer, const struct option 
 {
 	struct option entry = schema_entry(option);
 	size_t offset = option->type->value_offset;
-	for (size_t i = 0; i < count_at(option, before); i++) {
-		const void *old = entry_at(option, before, i), *new = find_named(option, after, *(char *const *)old);
+	for (size_t i = 0; i < schema_count(option, before); i++) {
+		const void *old = schema_entry_at(option, before, i), *new = find_named(option, after, *(char *const *)old);
 		size_t n = enter(comparer, *(char *const *)old);
 		if (new)
-			entry.type->compare(comparer, &entry, constant_at(old, offset), constant_at(new, offset));
+			entry.type->compare(comparer, &entry, schema_field(old, offset), schema_field(new, offset));
 		else
 			comparer->found(comparer, SCHEMA_REMOVED, option->needs_restart);
 		leave(comparer, n);
 	}
-	for (size_t i = 0; i < count_at(option, after); i++) {
-		const char *name = *(char *const *)entry_at(option, after, i);
+	for (size_t i = 0; i < schema_count(option, after); i++) {
+		const char *name = *(char *const *)schema_entry_at(option, after, i);
 		size_t n = enter(comparer, name);
 		if (!find_named(option, before, name))
 			comparer->found(comparer, SCHEMA_ADDED, option->needs_restart);
@@ -573,10 +569,20 @@ void schema_compare(const struct option *options, const void *before, const void
 		if (!option->type->compare)
 			continue;
 		size_t n = enter(comparer, option->key);
-		option->type->compare(comparer, option, constant_at(before, option->offset),
-							  constant_at(after, option->offset));
+		option->type->compare(comparer, option, schema_field(before, option->offset),
+							  schema_field(after, option->offset));
 		leave(comparer, n);
 	}
+}
+
+/* --- writing --- */
+
+void schema_write_text(struct buffer *json, const char *text)
+{
+	if (text)
+		buffer_add_json(json, span_text(text));
+	else
+		buffer_add_text(json, "null");
 }
 
 /* --- the types --- */

@@ -129,6 +129,16 @@ const char *const *schema_names(const struct option *option);
 void schema_add_kind(struct buffer *b, const struct option *option);
 /* What one entry of a list or a map is, in the words of an option. */
 struct option schema_entry(const struct option *option);
+/* The field of an object, for those who only look at it. */
+static inline const void *schema_field(const void *object, size_t offset)
+{
+	return (const char *)object + offset;
+}
+/* How many entries the list or map in the field has, and the i-th of them. */
+size_t schema_count(const struct option *option, const void *field);
+const void *schema_entry_at(const struct option *option, const void *field, size_t i);
+/* For option_type::write: text, or null. */
+void schema_write_text(struct buffer *json, const char *text);
 /* For option_type::compare. */
 static inline void schema_found(struct schema_comparer *comparer, const struct option *option, bool is_same)
 {
