@@ -18,8 +18,9 @@ from clients import PATIENCE, EventStream, handshake_status
 from gateway import CALLBACK_PATH, EX_CONFIG, SIGNATURE, Gateway, callback, sign
 from handling import DUE, Recorder, handlers, obedient, rows, states, told, wait_until
 from plugins import handler_path
+from test_10_ingest import post_head
 from test_34_keys import KeySet, gateway_for, make_key, token_of
-from test_71_listeners import descriptors_without_cloexec
+from test_71_listeners import descriptors_without_cloexec, post
 from test_70_tls import client, connect, listen, make_certificate
 
 ADMIN = {"admin": {"address": "127.0.0.1:0"}}
@@ -134,10 +135,7 @@ def test_a_callback_under_way_ends_by_what_it_began_with(gateway):
     """Its head was there before, its body comes after."""
     body = callback()
     with gateway.raw() as connection:
-        connection.send(
-            f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\nContent-Length: {len(body)}\r\n"
-            f"{SIGNATURE}: {sign(body)}\r\n\r\n".encode() + body[:10]
-        )
+        connection.send(post_head(body) + body[:10])
         wait_until(lambda: gateway.metric("connections_pending") == 0)
         gateway.config["sources"] = {
             "other": {"secrets": [gateway.secret_file("other", "CRN_canary-other-secret-0123456789abcdef0123")]}
@@ -218,11 +216,13 @@ def test_fetched_keys_stay():
         gateway.config.update(ADMIN)
         with gateway:
             gateway.wait_for_line("token keys fetched")
+            assert key_set.asked.acquire(timeout=PATIENCE)
             with gateway.connect(welcome=False) as subscriber:
                 subscriber.authorize(token_of(gateway, key))
                 subscriber.subscribe()
                 reload(gateway, log={"level": "debug"})
                 gateway.deliver_next(subscriber)
+                assert not key_set.asked.acquire(timeout=0.5)
                 gateway.config["subscribers"]["tokens"] = {"keys": [gateway.secret_file("k", "canary-k" * 8)]}
                 reload(gateway)
                 assert subscriber.wait_closed()[1] == 4501
@@ -282,10 +282,7 @@ def test_who_may_come(gateway):
 def is_kept(connection):
     """A callback over a connection that stays."""
     body = callback()
-    connection.sendall(
-        f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\nContent-Length: {len(body)}\r\n"
-        f"{SIGNATURE}: {sign(body)}\r\n\r\n".encode() + body
-    )
+    connection.sendall(post_head(body) + body)
     return connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
@@ -342,11 +339,7 @@ def test_listeners_come_and_go(gateway):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(before, PATIENCE)
         body = callback()
-        connection.send(
-            f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\nContent-Length: {len(body)}\r\n"
-            f"{SIGNATURE}: {sign(body)}\r\n\r\n".encode() + body
-        )
-        assert connection.read_answer().status == 200
+        assert post(connection, body).status == 200
         assert subscriber.event()["callback"] == json.loads(body)
 
 

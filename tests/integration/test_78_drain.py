@@ -17,6 +17,7 @@ from frames import raw_subscriber
 from gateway import CALLBACK_PATH, SIGNATURE, Gateway, callback, sign
 from handling import CLAIMED, DUE, Recorder, handlers, rows, told, wait_until
 from swarm import Member, Swarm, allow_descriptors, read_events, split_frames
+from test_10_ingest import post_head
 from test_71_listeners import needs_root
 
 ADMIN = {"admin": {"address": "127.0.0.1:0"}}
@@ -56,10 +57,7 @@ def test_what_is_under_way_is_finished():
     body = callback(event_id="evt-0")
     with Gateway() as gateway, gateway.raw() as busy, gateway.raw() as idle:
         idle.send(request()).read_answer()
-        busy.send(
-            f"POST {CALLBACK_PATH} HTTP/1.1\r\nHost: g\r\nContent-Length: {len(body)}\r\n"
-            f"{SIGNATURE}: {sign(body)}\r\nExpect: 100-continue\r\n\r\n".encode()
-        )
+        busy.send(post_head(body, "Expect: 100-continue"))
         assert busy.read_head()[0] == 100
         gateway.process.send_signal(signal.SIGTERM)
         assert idle.read_to_end() == b""
