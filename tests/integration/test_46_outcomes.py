@@ -111,8 +111,8 @@ def test_what_ends_the_gateway_again_and_again_is_given_up():
     changes["handlers"]["other"] = changes["handlers"]["it"]
     with Gateway({**changes, **ON}) as gateway:
         gateway.deliver(told("hang"))
-        for _ in range(16):
-            wait_until(lambda: states(gateway) == [CLAIMED])
+        for i in range(16):
+            wait_until(lambda n=i: rows(gateway, "SELECT state, n_interrupted FROM deliveries") == [(CLAIMED, n)])
             gateway.kill()
             gateway.start()
         with gateway.connect() as subscriber:
