@@ -160,23 +160,36 @@ static void refuse_restarts(struct candidate *candidate)
 						   candidate->differences.items[i].option);
 }
 
+static const struct certificate *certificate_at(const struct config *config, const struct contents *contents,
+												const char *address)
+{
+	for (size_t i = 0; i < contents->n_certificates; i++)
+		if (contents->certificates[i] && strcmp(config->listeners[i].address.text, address) == 0)
+			return contents->certificates[i];
+	return NULL;
+}
+
+static bool is_another(const struct certificate *before, const struct certificate *after)
+{
+	return before && after && !certificate_is_same(before, after);
+}
+
 /* The file may be another one by now, under the same name. */
-static void compare_certificate(struct candidate *candidate, size_t i)
+static void compare_certificates(struct candidate *candidate)
 {
 	const struct config *before = candidate->before->config, *after = candidate->generation->config;
-	const char *address = after->listeners[i].address.text;
-	const struct certificate *new = candidate->contents.certificates[i];
-	for (size_t k = 0; new &&k < before->n_listeners; k++) {
-		const struct certificate *old = candidate->server->contents.certificates[k];
+	const struct contents *old = &candidate->server->contents, *new = &candidate->contents;
+	for (size_t i = 0; i < new->n_certificates; i++) {
+		const char *address = after->listeners[i].address.text;
 		CLEANUP(buffer_finish) struct buffer option = BUFFER_INIT;
-		if (!old || strcmp(before->listeners[k].address.text, address) != 0)
+		if (!is_another(certificate_at(before, old, address), new->certificates[i]))
 			continue;
-		if (certificate_is_same(old, new))
-			return;
 		buffer_add_printf(&option, "listen.tls.certificate of %s", address);
 		differences_add(&candidate->differences, buffer_steal_text(&option), SCHEMA_CHANGED, false);
-		return;
 	}
+	if (is_another(old->admin_certificate, new->admin_certificate) &&
+		strcmp(before->admin.listener.certificate, after->admin.listener.certificate) == 0)
+		differences_add(&candidate->differences, span_dup(SPAN("admin.tls.certificate")), SCHEMA_CHANGED, false);
 }
 
 static void on_switched(void *context)
@@ -233,11 +246,10 @@ static void load(struct candidate *candidate)
 		differences_find(candidate->before->config, candidate->generation->config, &candidate->differences);
 		refuse_restarts(candidate);
 		r = load_contents(candidate);
+		compare_certificates(candidate);
 	}
 	if (r == 0 && !is_refused(candidate))
 		r = make_reactor_switches(candidate);
-	for (size_t i = 0; r == 0 && i < candidate->contents.n_certificates; i++)
-		compare_certificate(candidate, i);
 	complain_of(candidate, r);
 }
 

@@ -307,6 +307,21 @@ def test_another_certificate():
         connect(gateway, client(gateway)).close()
 
 
+def test_another_certificate_of_the_admin_listener():
+    """It is told once, whether the file is another one or its name."""
+    gateway = Gateway(ADMIN)
+    gateway.config["admin"] = {**ADMIN["admin"], "tls": make_certificate(gateway.folder), "socket": f"{gateway.folder}/admin"}
+    with gateway:
+        make_certificate(gateway.folder)
+        assert gateway.belfry("reload").stdout == b"OK: 1 change\n  admin.tls.certificate: changed\n"
+        assert gateway.belfry("reload").stdout == b"OK: 0 changes\n"
+        gateway.config["admin"]["tls"] = make_certificate(gateway.folder, name="other")
+        gateway.write_config()
+        told = b"OK: 2 changes\n  admin.tls.certificate: changed\n  admin.tls.key: changed\n"
+        assert gateway.belfry("reload").stdout == told
+        del gateway.listeners[:]  # the harness speaks no TLS
+
+
 def heard_at(gateway, n):
     """Where it listens since line n of its log."""
     line = gateway.wait_for_line(r" info listening ", start=n)
