@@ -14,6 +14,7 @@ from bodies import FAILING
 from browser import Browser
 from gateway import Gateway, callback, merge
 from handling import DEAD, DONE, Recorder, handlers, settle, states, told, wait_until
+from webclient import Proxy
 
 pytestmark = pytest.mark.no_tsan
 
@@ -185,6 +186,24 @@ def test_however_many_arrive_the_table_is_bounded(gateway, browser):
     shows(browser, "#events tr .summary", "one of many: 399")
     assert browser.texts("#events .summary") == [f"one of many: {i}" for i in range(399, 99, -1)]
     assert "the newest 300 of" in browser.text("#events-count")
+
+
+def test_a_connection_that_is_lost_is_made_anew(gateway):
+    """And begins behind what has come."""
+    with Proxy(gateway.address("admin")) as proxy, Browser(forgives="net::ERR_") as browser:
+        browser.open(proxy.url("/"))
+        browser.wait_for_text("#connection", "Live")
+        gateway.deliver(callback("change", summary="before"))
+        shows(browser, "#events .summary", "before")
+        proxy.is_dark = True
+        proxy.cut()
+        browser.wait(lambda: browser.text("#connection") != "Live")
+        gateway.deliver(callback("change", summary="meanwhile"))
+        proxy.is_dark = False
+        proxy.cut()
+        browser.wait_for_text("#connection", "Live")
+        shows(browser, "#events .summary", "meanwhile")
+        assert browser.texts("#events .summary")[:2] == ["meanwhile", "before"]
 
 
 def test_a_sample_is_sent(gateway, browser):
