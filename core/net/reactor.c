@@ -300,17 +300,9 @@ static struct note *insist_on_note(void)
 /* ... and a few of them within this time. */
 #define LEAST_SPREAD_MS 200
 
-static size_t count_subscribers(const struct reactor *reactor)
-{
-	size_t n = 0;
-	for (const struct connection *c = reactor->connections; c; c = c->next)
-		n += c->subscriber != NULL;
-	return n;
-}
-
 static void on_drain_note(struct reactor *reactor, struct note *note)
 {
-	size_t n_all = count_subscribers(reactor) * reactor->gateway->n_reactors; /* they are shared out in turn */
+	size_t n_all = reactor->n_subscribers * reactor->gateway->n_reactors; /* they are shared out in turn */
 	uint64_t spread_ms = LEAST_SPREAD_MS + n_all * MS_PER_S / RECONNECTS_PER_S;
 	free(note);
 	for (struct connection *c = reactor->connections; c; c = c->next) {
