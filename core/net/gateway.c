@@ -48,7 +48,7 @@ static struct reactor *reactor_of(const struct commit_item *item)
 
 static bool is_pushed(const struct commit_item *item)
 {
-	return item->status == COMMIT_STORED && (item->event->kind == EVENT_CALLBACK || item->event->kind == EVENT_OUTCOME);
+	return item->status == COMMIT_STORED && (STORE_PUSHED_KINDS & 1 << item->event->kind);
 }
 
 /* The frames of what is new, encoded once for all reactors. */
