@@ -262,38 +262,29 @@ static void add_deliveries(struct scrape *scrape, enum metric metric)
 	}
 }
 
-static uint64_t count_of(const struct supervisor_counts *counts, enum metric metric)
+static uint64_t count_of(const struct gateway *gateway, struct span handler, enum metric metric)
 {
+	struct supervisor_counts counts;
+	if (metric == METRIC_OWED)
+		return store_count_owed(gateway->store, handler);
+	supervisor_get_counts(gateway->supervisor, handler, &counts);
 	if (metric == METRIC_CLAIMED)
-		return counts->n_in_hand;
+		return counts.n_in_hand;
 	if (metric == METRIC_CRASHES)
-		return counts->n_crashed;
+		return counts.n_crashed;
 	if (metric == METRIC_PROCESSES)
-		return counts->n_processes;
-	return metric == METRIC_FAILING ? counts->is_failing : counts->is_paused;
+		return counts.n_processes;
+	return metric == METRIC_FAILING ? counts.is_failing : counts.is_paused;
 }
 
 static void add_handlers(struct scrape *scrape, enum metric metric)
 {
 	const struct config *config = scrape->config;
 	for (size_t i = 0; i < config->n_handlers; i++) {
-		struct supervisor_counts counts;
-		supervisor_get_counts(scrape->gateway->supervisor, span_text(config->handlers[i].name), &counts);
-		begin_handler_sample(scrape->text, metric, config->handlers[i].name);
-		buffer_add_text(scrape->text, "} ");
-		buffer_add_u64(scrape->text, count_of(&counts, metric));
-		buffer_add_char(scrape->text, '\n');
-	}
-}
-
-static void add_owed(struct scrape *scrape, enum metric metric)
-{
-	const struct config *config = scrape->config;
-	for (size_t i = 0; i < config->n_handlers; i++) {
 		const char *handler = config->handlers[i].name;
 		begin_handler_sample(scrape->text, metric, handler);
 		buffer_add_text(scrape->text, "} ");
-		buffer_add_u64(scrape->text, store_count_owed(scrape->gateway->store, span_text(handler)));
+		buffer_add_u64(scrape->text, count_of(scrape->gateway, span_text(handler), metric));
 		buffer_add_char(scrape->text, '\n');
 	}
 }
@@ -428,7 +419,7 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 	[METRIC_HEAD] = add_heads,
 	[METRIC_JOURNAL_COMMITS] = add_commits,
 	[METRIC_DELIVERIES] = add_deliveries,
-	[METRIC_OWED] = add_owed,
+	[METRIC_OWED] = add_handlers,
 	[METRIC_CLAIMED] = add_handlers,
 	[METRIC_CRASHES] = add_handlers,
 	[METRIC_PROCESSES] = add_handlers,
@@ -441,8 +432,7 @@ static void (*const adders[N_METRICS])(struct scrape *scrape, enum metric metric
 /* A metric of handlers, and there are none. */
 static bool has_no_samples(const struct config *config, enum metric metric)
 {
-	return config->n_handlers == 0 &&
-		   (adders[metric] == add_deliveries || adders[metric] == add_owed || adders[metric] == add_handlers);
+	return config->n_handlers == 0 && (adders[metric] == add_deliveries || adders[metric] == add_handlers);
 }
 
 static void add_all(struct buffer *text, struct gateway *gateway, const struct config *config,
