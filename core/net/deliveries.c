@@ -62,42 +62,28 @@ static bool read_handler(const struct config *config, struct span value, struct 
 	return config_handler_by_name(config, value);
 }
 
-/* NULL, or what is wrong. */
-static const char *read_pair(const struct exchange *exchange, struct span name, struct span value, struct wish *wish)
+static const char *read_pair(struct exchange *exchange, struct span name, struct span value)
 {
+	const struct gateway *gateway = exchange->reactor->gateway;
+	struct wish *wish = &of(exchange)->wish;
 	if (span_equal(name, SPAN("handler")))
 		return read_handler(exchange_config(exchange), value, &wish->handler) ? NULL : "there is no such handler";
 	if (span_equal(name, SPAN("state")))
 		return read_state(value, &wish->states) ? NULL : "\"state\" is due, claimed, done or dead";
 	if (span_equal(name, SPAN("position")))
-		return operator_read_position(exchange->reactor->gateway, value, &wish->position)
-				   ? NULL
-				   : "\"position\" is none of this journal";
+		return operator_read_position(gateway, value, &wish->position) ? NULL : "\"position\" is none of this journal";
 	if (span_equal(name, SPAN("before")))
-		return operator_read_position(exchange->reactor->gateway, value, &wish->before)
-				   ? NULL
-				   : "\"before\" is none of this journal";
+		return operator_read_position(gateway, value, &wish->before) ? NULL : "\"before\" is none of this journal";
 	if (span_equal(name, SPAN("limit")))
 		return operator_read_limit(value, &wish->limit) ? NULL : "\"limit\" is a number from 1 to 1000";
 	wish->is_dead = wish->is_dead || span_equal(name, SPAN("dead"));
-	return span_equal(name, SPAN("dead")) ? NULL : "there is a word in the query that means nothing here";
-}
-
-static const char *read_wish(const struct exchange *exchange, struct span query, struct wish *wish)
-{
-	struct span name, value;
-	const char *complaint = NULL;
-	wish->limit = OPERATOR_DEFAULT_LIMIT;
-	while (!complaint && http_query_next(&query, &name, &value))
-		complaint = read_pair(exchange, name, value, wish);
-	return complaint;
+	return span_equal(name, SPAN("dead")) ? NULL : OPERATOR_UNKNOWN_WORD;
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
-	const char *complaint = read_wish(exchange, request->query, &of(exchange)->wish);
-	if (complaint)
-		operator_refuse(exchange, complaint);
+	of(exchange)->wish.limit = OPERATOR_DEFAULT_LIMIT;
+	(void)operator_read_query(exchange, request->query, read_pair);
 }
 
 /* --- answering ---------------------------------------------------------------------------------------------------- */

@@ -143,9 +143,11 @@ static bool read_kinds(struct span list, int *ret_kinds)
 	return true;
 }
 
-/* NULL, or what is wrong. The filter is read elsewhere. */
-static const char *read_pair(const struct gateway *gateway, struct span name, struct span value, struct kept *kept)
+/* The filter is read elsewhere. */
+static const char *read_pair(struct exchange *exchange, struct span name, struct span value)
 {
+	const struct gateway *gateway = exchange->reactor->gateway;
+	struct kept *kept = of(exchange);
 	if (span_equal(name, SPAN("before")))
 		return operator_read_position(gateway, value, &kept->before) ? NULL : "\"before\" is none of this journal";
 	if (span_equal(name, SPAN("position")))
@@ -169,16 +171,9 @@ static bool is_everything(const struct message *message)
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
 	struct kept *kept = of(exchange);
-	struct span query = request->query, name, value;
-	const char *complaint = NULL;
 	kept->limit = OPERATOR_DEFAULT_LIMIT;
-	while (!complaint && http_query_next(&query, &name, &value))
-		complaint = read_pair(exchange->reactor->gateway, name, value, kept);
-	if (complaint) {
-		operator_refuse(exchange, complaint);
-		return;
-	}
-	if (!session_read_url(exchange, request, "before position limit kind", &kept->message))
+	if (!operator_read_query(exchange, request->query, read_pair) ||
+		!session_read_url(exchange, request, "before position limit kind", &kept->message))
 		return;
 	if (kept->message->start != MESSAGE_START_NONE)
 		operator_refuse(exchange, "here it is \"before\" that says where to begin, with the newest first");

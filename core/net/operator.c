@@ -29,6 +29,17 @@ bool operator_read_word(const char *const *words, size_t n, struct span text, si
 	return false;
 }
 
+bool operator_read_query(struct exchange *exchange, struct span query, operator_read_pair *read_pair)
+{
+	struct span name, value;
+	const char *complaint = NULL;
+	while (!complaint && http_query_next(&query, &name, &value))
+		complaint = read_pair(exchange, name, value);
+	if (complaint)
+		operator_refuse(exchange, complaint);
+	return !complaint;
+}
+
 void operator_refuse(struct exchange *exchange, const char *complaint)
 {
 	connection_refuse(exchange->connection, 400, "malformed", complaint, NULL);

@@ -14,6 +14,12 @@ bool operator_read_limit(struct span text, uint64_t *ret_limit);
 /* The word's place in the table; false if it is not there. */
 bool operator_read_word(const char *const *words, size_t n, struct span text, size_t *ret_index);
 
+/* Reads one pair of a query: NULL, or what is wrong. */
+typedef const char *operator_read_pair(struct exchange *exchange, struct span name, struct span value);
+/* Reads all pairs, up to the first that is wrong: false, and answered 400. */
+bool operator_read_query(struct exchange *exchange, struct span query, operator_read_pair *read_pair);
+#define OPERATOR_UNKNOWN_WORD "there is a word in the query that means nothing here"
+
 /* Answers 400. */
 void operator_refuse(struct exchange *exchange, const char *complaint);
 /* Another thread works on the answer: exchange_answer_json() gives it. */

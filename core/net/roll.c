@@ -99,9 +99,9 @@ static void conclude(struct survey *survey)
 	operator_answer(&survey->exchange, &json);
 }
 
-/* NULL, or what is wrong. */
-static const char *read_pair(struct roll *roll, struct span name, struct span value)
+static const char *read_pair(struct exchange *exchange, struct span name, struct span value)
 {
+	struct roll *roll = of(exchange);
 	if (span_equal(name, SPAN("transport"))) {
 		roll->has_transport = operator_read_word(survey_transports, SUBSCRIBER_KINDS, value, &roll->transport);
 		return roll->has_transport ? NULL : "\"transport\" is websocket or stream";
@@ -114,19 +114,13 @@ static const char *read_pair(struct roll *roll, struct span name, struct span va
 		return span_to_u64(value, INT64_MAX, &roll->lag) ? NULL : "\"lag\" is a number of events";
 	if (span_equal(name, SPAN("limit")))
 		return operator_read_limit(value, &roll->limit) ? NULL : "\"limit\" is a number from 1 to 1000";
-	return "there is a word in the query that means nothing here";
+	return OPERATOR_UNKNOWN_WORD;
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
-	struct roll *roll = of(exchange);
-	struct span query = request->query, name, value;
-	const char *complaint = NULL;
-	roll->limit = OPERATOR_DEFAULT_LIMIT;
-	while (!complaint && http_query_next(&query, &name, &value))
-		complaint = read_pair(roll, name, value);
-	if (complaint)
-		operator_refuse(exchange, complaint);
+	of(exchange)->limit = OPERATOR_DEFAULT_LIMIT;
+	(void)operator_read_query(exchange, request->query, read_pair);
 }
 
 static void finish(struct exchange *exchange, struct span body)

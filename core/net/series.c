@@ -174,13 +174,13 @@ static void conclude(struct survey *survey)
 	operator_answer(&survey->exchange, &json);
 }
 
-/* NULL, or what is wrong. */
-static const char *read_pair(struct series *series, struct span name, struct span value)
+static const char *read_pair(struct exchange *exchange, struct span name, struct span value)
 {
+	struct series *series = of(exchange);
 	if (span_equal(name, SPAN("span")))
 		return span_to_u64(value, MAX_SPAN_S, &series->span_s) ? NULL : "\"span\" is a number of seconds, up to 21600";
 	if (!span_equal(name, SPAN("step")))
-		return "there is a word in the query that means nothing here";
+		return OPERATOR_UNKNOWN_WORD;
 	bool is_step = span_to_u64(value, 3600, &series->step_s) && series->step_s % HISTORY_SLOT_S == 0 && series->step_s;
 	return is_step ? NULL : "\"step\" is a number of seconds, a multiple of 10 up to 3600";
 }
@@ -188,14 +188,9 @@ static const char *read_pair(struct series *series, struct span name, struct spa
 static void begin(struct exchange *exchange, const struct http_request *request)
 {
 	struct series *series = of(exchange);
-	struct span query = request->query, name, value;
-	const char *complaint = NULL;
 	series->span_s = MAX_SPAN_S;
 	series->step_s = DEFAULT_STEP_S;
-	while (!complaint && http_query_next(&query, &name, &value))
-		complaint = read_pair(series, name, value);
-	if (complaint)
-		operator_refuse(exchange, complaint);
+	(void)operator_read_query(exchange, request->query, read_pair);
 }
 
 /* Points begin where the step's multiples are, so that a later question has the same ones; the last is still growing.
