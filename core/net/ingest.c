@@ -393,20 +393,16 @@ static void count_kept(struct reactor *reactor, struct callback *callback, const
 	log_kept(callback, is_late ? "late" : callback_outcome(kept), callback_reason(kept), result->sequence, durable_ns);
 }
 
-static void tell(const struct callback *callback, const struct ingest_result *result)
+static void tell(struct callback *callback, const struct ingest_result *result)
 {
 	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
-	struct connection *connection = callback->exchange.connection;
 	char position[POSITION_TEXT_SIZE];
 	buffer_add_text(&json, "{\"outcome\":");
 	buffer_add_json(&json, span_text(callback_outcome(result_of(result))));
 	buffer_add_json_member(&json, "position",
-						   describe_position(connection->reactor->gateway, result->sequence, position));
+						   describe_position(callback->exchange.reactor->gateway, result->sequence, position));
 	buffer_add_text(&json, "}\n");
-	connection_answer(connection, &(struct answer){ .status = 200,
-													.content_type = "application/json",
-													.body = buffer_span(&json),
-													.headers = "Cache-Control: no-store\r\n" });
+	exchange_answer_json(&callback->exchange, &json, 0, "out of memory");
 }
 
 void ingest_settle(struct reactor *reactor, const struct ingest_result *result, uint64_t durable_ns)
