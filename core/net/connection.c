@@ -391,7 +391,8 @@ void connection_refuse(struct connection *connection, int status, const char *co
 	connection_refuse_late(connection, 0, status, code, message, headers);
 }
 
-void exchange_answer_json(struct exchange *exchange, const struct buffer *json, int error, const char *sorry)
+void exchange_answer_json_status(struct exchange *exchange, int status, const struct buffer *json, int error,
+								 const char *sorry)
 {
 	exchange->is_held = false;
 	if (!exchange->connection)
@@ -399,10 +400,15 @@ void exchange_answer_json(struct exchange *exchange, const struct buffer *json, 
 	else if (error || json->failed)
 		connection_refuse(exchange->connection, 503, "unavailable", sorry, "Retry-After: 5\r\n");
 	else
-		connection_answer(exchange->connection, &(struct answer){ .status = 200,
+		connection_answer(exchange->connection, &(struct answer){ .status = status,
 																  .content_type = "application/json",
 																  .body = buffer_span(json),
 																  .headers = "Cache-Control: no-store\r\n" });
+}
+
+void exchange_answer_json(struct exchange *exchange, const struct buffer *json, int error, const char *sorry)
+{
+	exchange_answer_json_status(exchange, 200, json, error, sorry);
 }
 
 void connection_subscribe(struct connection *connection, struct subscriber *subscriber)

@@ -135,6 +135,9 @@ void connection_refuse_late(struct connection *connection, int64_t wait_ms, int 
 /* Answers an exchange that was held while another thread made the JSON: with that; or, where there is an error or the
  * buffer has failed, 503 and `sorry`. If nobody waits for it any more, it is freed. */
 void exchange_answer_json(struct exchange *exchange, const struct buffer *json, int error, const char *sorry);
+/* The same, with another status than 200. */
+void exchange_answer_json_status(struct exchange *exchange, int status, const struct buffer *json, int error,
+								 const char *sorry);
 /* "HTTP/1.1 200 OK\r\n" and the lines that every answer has; for answers that do not end (upgrade, event stream). */
 void connection_add_status(struct connection *connection, struct buffer *head, int status);
 

@@ -23,18 +23,8 @@ static struct reload_exchange *of(struct exchange *exchange)
 static void on_answer(struct reactor *reactor, struct note *note)
 {
 	struct reload_exchange *reload = CONTAINER_OF(note, struct reload_exchange, note);
-	struct exchange *exchange = &reload->exchange;
 	(void)reactor;
-	exchange->is_held = false;
-	if (!exchange->connection)
-		exchange_free(exchange);
-	else if (reload->json.failed)
-		connection_refuse(exchange->connection, 503, "unavailable", "out of memory", "Retry-After: 5\r\n");
-	else
-		connection_answer(exchange->connection, &(struct answer){ .status = reload->status,
-																  .content_type = "application/json",
-																  .body = buffer_span(&reload->json),
-																  .headers = "Cache-Control: no-store\r\n" });
+	exchange_answer_json_status(&reload->exchange, reload->status, &reload->json, 0, "out of memory");
 }
 
 static void on_done(struct reload_request *request, int status, struct span json)
