@@ -23,6 +23,9 @@ static const struct {
 	const struct endpoint *endpoint;
 	enum rights rights;
 } places[] = {
+	/* these say nothing of anybody: whoever looks after the gateway's health may call it by any name */
+	{ "/healthz", &healthz_endpoint, RIGHTS_NONE },
+	{ "/readyz", &readyz_endpoint, RIGHTS_NONE },
 	{ "/metrics", &metrics_endpoint, RIGHTS_ROLE },
 	{ "/status", &status_endpoint, RIGHTS_ROLE },
 	{ "/history", &series_endpoint, RIGHTS_ROLE },
@@ -38,14 +41,6 @@ static const struct {
 	{ "/drain", &drain_endpoint, RIGHTS_ROLE },
 	{ "/journal/erase", &erasure_endpoint, RIGHTS_ROLE },
 };
-
-/* What says nothing of anybody: whoever looks after the gateway's health may call it by any name. */
-static const struct endpoint *find_health(const struct http_request *request)
-{
-	if (span_equal(request->path, SPAN("/healthz")))
-		return &healthz_endpoint;
-	return span_equal(request->path, SPAN("/readyz")) ? &readyz_endpoint : NULL;
-}
 
 static const struct endpoint *find(const struct http_request *request, enum rights *ret_rights)
 {
@@ -63,7 +58,5 @@ const struct endpoint *admin_find(const struct connection *connection, const str
 	enum rights rights;
 	const struct endpoint *endpoint = find(request, &rights);
 	const struct endpoint *refusal = endpoint ? rights_refusal(connection, request, rights) : NULL;
-	if (!endpoint)
-		return find_health(request);
 	return refusal ? refusal : endpoint;
 }

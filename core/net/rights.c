@@ -133,8 +133,8 @@ const struct endpoint *rights_refusal(const struct connection *connection, const
 									  enum rights rights)
 {
 	struct identity identity;
-	if (connection->serves & SERVES_TRUSTED)
-		return NULL; /* which no page can reach */
+	if (rights == RIGHTS_NONE || (connection->serves & SERVES_TRUSTED)) /* no page can reach the socket */
+		return NULL;
 	if (!is_known_host(&connection->reactor->config->admin, request))
 		return &host_refused;
 	if (http_field(request, "origin").data && !access_is_own_origin(request))

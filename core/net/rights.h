@@ -27,6 +27,7 @@ char *rights_key_id(const struct identity *identity);
 bool rights_has_key(const struct connection *connection, const char *key_id);
 
 enum rights {
+	RIGHTS_NONE,    /* whoever comes, from wherever and by whatever name */
 	RIGHTS_ANYBODY, /* whoever comes from here, or from nowhere */
 	RIGHTS_ROLE,    /* viewers may read, operators everything */
 };
