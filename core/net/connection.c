@@ -436,22 +436,18 @@ static void refuse_too_large(struct connection *connection)
 	refuse_request(connection, 413, "too_large", "the body is larger than max_body", NULL);
 }
 
-static struct exchange *make_exchange(struct connection *connection, const struct http_request *request)
+static struct exchange *make_exchange(struct connection *connection, const struct endpoint *endpoint,
+									  struct setup *setup, struct source *source, bool keep_alive)
 {
-	struct source *source = NULL;
-	const struct endpoint *endpoint = router_find(connection, request, &source);
 	struct exchange *exchange = calloc(1, endpoint->exchange_size);
 	if (exchange)
 		*exchange = (struct exchange){
 			.endpoint = endpoint,
 			.connection = connection,
 			.reactor = connection->reactor,
-			.setup = setup_ref(connection->reactor->setup),
+			.setup = setup_ref(setup),
 			.source = source,
-			.keep_alive = request->keep_alive,
-			.is_head = span_equal(request->method, SPAN("HEAD")),
-			.body_kind = request->body,
-			.content_length = request->body == HTTP_BODY_LENGTH ? request->content_length : 0,
+			.keep_alive = keep_alive,
 		};
 	return exchange;
 }
@@ -460,17 +456,9 @@ struct exchange *connection_redirect(struct connection *connection, const struct
 									 struct source *source)
 {
 	const struct exchange *old = connection->exchange;
-	struct exchange *exchange = calloc(1, endpoint->exchange_size);
+	struct exchange *exchange = make_exchange(connection, endpoint, old->setup, source, old->keep_alive);
 	if (!exchange)
 		return NULL;
-	*exchange = (struct exchange){
-		.endpoint = endpoint,
-		.connection = connection,
-		.reactor = connection->reactor,
-		.setup = setup_ref(old->setup),
-		.source = source,
-		.keep_alive = old->keep_alive,
-	};
 	drop_exchange(connection);
 	connection->exchange = exchange;
 	return exchange;
@@ -489,11 +477,25 @@ static void begin_body(struct connection *connection, bool expects_continue)
 		connection_send(connection, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
+static struct exchange *make_routed_exchange(struct connection *connection, const struct http_request *request)
+{
+	struct source *source = NULL;
+	const struct endpoint *endpoint = router_find(connection, request, &source);
+	struct exchange *exchange =
+		make_exchange(connection, endpoint, connection->reactor->setup, source, request->keep_alive);
+	if (exchange) {
+		exchange->is_head = span_equal(request->method, SPAN("HEAD"));
+		exchange->body_kind = request->body;
+		exchange->content_length = request->body == HTTP_BODY_LENGTH ? request->content_length : 0;
+	}
+	return exchange;
+}
+
 /* Starts an exchange, or answers at once. */
 static void begin_exchange(struct connection *connection, const struct http_request *request)
 {
 	set_pending(connection, false);
-	struct exchange *exchange = make_exchange(connection, request);
+	struct exchange *exchange = make_routed_exchange(connection, request);
 	if (!exchange) {
 		link_close(&connection->link);
 		return;

@@ -98,6 +98,11 @@ static inline const struct config *exchange_config(const struct exchange *exchan
 	return exchange->setup->generation->config;
 }
 
+/* Has the request that is being answered go on as another one, to this endpoint: its exchange, which takes the place of
+ * the one that there was. NULL without memory: then that one is still there. */
+struct exchange *connection_redirect(struct connection *connection, const struct endpoint *endpoint,
+									 struct source *source) MUST_USE;
+
 /* A socket that was accepted, and what its listener says of it. */
 struct arrival {
 	int fd;
@@ -106,10 +111,6 @@ struct arrival {
 	const char *limit;               /* see struct connection */
 	struct limits_entry *address;
 };
-/* Has the request that is being answered go on as another one, to this endpoint: its exchange, which takes the place of
- * the one that there was. NULL without memory: then that one is still there. */
-struct exchange *connection_redirect(struct connection *connection, const struct endpoint *endpoint,
-									 struct source *source) MUST_USE;
 /* Takes it over. */
 void connection_adopt(struct reactor *reactor, const struct arrival *arrival);
 
