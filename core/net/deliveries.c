@@ -149,8 +149,9 @@ static void add_event(struct buffer *json, const struct delivery_row *row)
 void deliveries_add_row(struct buffer *json, const char *epoch, const struct delivery_row *row)
 {
 	const struct delivery *delivery = &row->delivery;
-	buffer_add_printf(json, "{\"position\":\"%s-%llu\",\"index\":%lld", epoch, (unsigned long long)delivery->sequence,
-					  (long long)delivery->interaction);
+	buffer_add_char(json, '{');
+	position_add_json(json, "position", epoch, delivery->sequence);
+	buffer_add_printf(json, ",\"index\":%lld", (long long)delivery->interaction);
 	buffer_add_json_member(json, "handler", delivery->handler);
 	buffer_add_json_member(json, "state", row->is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
 	buffer_add_printf(json, ",\"attempts\":%lld", (long long)delivery->n_attempts);
@@ -174,8 +175,10 @@ static void on_page(struct store_deliveries *question, const struct delivery_row
 		deliveries_add_row(json, epoch, &rows[i]);
 	}
 	buffer_add_char(json, ']');
-	if (n >= question->max)
-		buffer_add_printf(json, ",\"before\":\"%s-%llu\"", epoch, (unsigned long long)rows[n - 1].delivery.sequence);
+	if (n >= question->max) {
+		buffer_add_char(json, ',');
+		position_add_json(json, "before", epoch, rows[n - 1].delivery.sequence);
+	}
 	buffer_add_text(json, "}\n");
 	post(deliveries, error);
 }

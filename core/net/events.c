@@ -30,11 +30,6 @@ static struct events_exchange *of(struct exchange *exchange)
 
 /* --- on the reader's thread --------------------------------------------------------------------------------------- */
 
-static void add_position(struct buffer *json, const char *key, const char *epoch, uint64_t sequence)
-{
-	buffer_add_printf(json, "\"%s\":\"%s-%llu\"", key, epoch, (unsigned long long)sequence);
-}
-
 /* What is lost of the range: purged since the reader was here, or damaged. */
 static void add_gap(struct buffer *json, const char *epoch, const struct store_read *read,
 					const struct store_page *page)
@@ -43,9 +38,9 @@ static void add_gap(struct buffer *json, const char *epoch, const struct store_r
 	if (!is_purged && !page->n_damaged)
 		return;
 	buffer_add_text(json, ",\"gap\":{");
-	add_position(json, "after", epoch, is_purged ? read->after : page->damaged_first - 1);
+	position_add_json(json, "after", epoch, is_purged ? read->after : page->damaged_first - 1);
 	buffer_add_char(json, ',');
-	add_position(json, "resumed_at", epoch, page->n_damaged ? page->damaged_last + 1 : page->oldest);
+	position_add_json(json, "resumed_at", epoch, page->n_damaged ? page->damaged_last + 1 : page->oldest);
 	buffer_add_char(json, '}');
 }
 
@@ -63,7 +58,7 @@ static void add_page(struct buffer *json, const char *epoch, const struct store_
 	}
 	buffer_add_text(json, "],");
 	bool is_newest = read->direction == STORE_NEWEST;
-	add_position(json, "position", epoch, is_newest ? read->until : page->scanned);
+	position_add_json(json, "position", epoch, is_newest ? read->until : page->scanned);
 	buffer_add_text(json, !is_newest && page->scanned < read->until ? ",\"more\":true" : ",\"more\":false");
 	add_gap(json, epoch, read, page);
 }

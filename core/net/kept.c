@@ -60,7 +60,7 @@ static void add_body(struct buffer *json, const struct event *event)
 static void add_event(struct buffer *json, const char *epoch, const struct event *event, uint64_t sequence)
 {
 	buffer_add_char(json, '{');
-	operator_add_position(json, "position", epoch, sequence);
+	position_add_json(json, "position", epoch, sequence);
 	buffer_add_json_member(json, "kind", span_text(kinds[event->kind]));
 	operator_add_time(json, "received_at", event->received_ms);
 	buffer_add_json_member(json, "source", event->source);
@@ -114,7 +114,7 @@ static void on_page(struct store_read *read, const struct store_page *page)
 		operator_add_number(json, "damaged", page->n_damaged);
 	if (!kept->position && page->reached > page->oldest) {
 		buffer_add_char(json, ',');
-		operator_add_position(json, "before", epoch, page->reached);
+		position_add_json(json, "before", epoch, page->reached);
 	}
 	if (kept->position && !page->error)
 		ask_for_deliveries(kept);

@@ -69,11 +69,6 @@ void operator_add_time(struct buffer *json, const char *key, int64_t ms)
 	buffer_add_printf(json, ",\"%s\":\"%s\"", key, text);
 }
 
-void operator_add_position(struct buffer *json, const char *key, const char *epoch, uint64_t sequence)
-{
-	buffer_add_printf(json, "\"%s\":\"%s-%llu\"", key, epoch, (unsigned long long)sequence);
-}
-
 void operator_add_number(struct buffer *json, const char *key, uint64_t number)
 {
 	buffer_add_printf(json, ",\"%s\":%llu", key, (unsigned long long)number);

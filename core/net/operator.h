@@ -31,8 +31,6 @@ void operator_answer(struct exchange *exchange, const struct buffer *json);
 
 /* ,"KEY":"2026-04-27T15:00:01.123Z" */
 void operator_add_time(struct buffer *json, const char *key, int64_t ms);
-/* "KEY":"k3x9t2ma-42", without a comma in front */
-void operator_add_position(struct buffer *json, const char *key, const char *epoch, uint64_t sequence);
 /* ,"KEY":42 */
 void operator_add_number(struct buffer *json, const char *key, uint64_t number);
 /* ,"KEY":true */

@@ -55,8 +55,8 @@ static void add_subscriber(struct buffer *json, const struct reactor *reactor, c
 	buffer_add_json_member(json, "peer", connection_peer(subscriber->connection));
 	operator_add_time(json, "since", subscriber->since_ms);
 	buffer_add_char(json, ',');
-	operator_add_position(json, "position", store_epoch(reactor->gateway->store),
-						  hub_position(reactor->hub, &subscriber->member));
+	position_add_json(json, "position", store_epoch(reactor->gateway->store),
+					  hub_position(reactor->hub, &subscriber->member));
 	operator_add_number(json, "lag", survey_lag(reactor, subscriber));
 	add_filters(json, subscriber);
 	buffer_add_char(json, '}');

@@ -56,9 +56,9 @@ static void add_journal(struct buffer *json, const struct gateway *gateway, cons
 {
 	const char *epoch = store_epoch(gateway->store);
 	buffer_add_printf(json, ",\"journal\":{\"epoch\":\"%s\",", epoch);
-	operator_add_position(json, "head", epoch, status->head);
+	position_add_json(json, "head", epoch, status->head);
 	buffer_add_char(json, ',');
-	operator_add_position(json, "oldest", epoch, status->oldest);
+	position_add_json(json, "oldest", epoch, status->oldest);
 	operator_add_number(json, "events", status->head + 1 - status->oldest);
 	operator_add_number(json, "bytes", status->n_bytes);
 	operator_add_number(json, "free_bytes", status->n_free_bytes);

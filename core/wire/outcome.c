@@ -32,13 +32,6 @@ int outcome_create(const struct event *event, const struct outcome *outcome, str
 						ret_event);
 }
 
-static void add_position(struct buffer *json, const char *key, const struct position *position)
-{
-	char text[POSITION_TEXT_SIZE];
-	(void)position_format(position, text);
-	buffer_add_printf(json, ",\"%s\":\"%s\"", key, text);
-}
-
 /* Takes the sequence off the body; what is left begins with the handler's key. */
 static uint64_t take_sequence(struct span *body)
 {
@@ -54,13 +47,13 @@ void outcome_add_message(struct buffer *json, const struct event *event, const s
 {
 	const struct interaction *interaction = &event->interactions[0];
 	struct span rest = event->body;
-	struct position of_event = *position;
-	of_event.sequence = take_sequence(&rest);
+	uint64_t of_event = take_sequence(&rest);
 	char at[CLOCK_TEXT_SIZE];
 	clock_format(event->received_ms, at);
-	buffer_add_text(json, "{\"type\":\"outcome\"");
-	add_position(json, "position", position);
-	add_position(json, "event_position", &of_event);
+	buffer_add_text(json, "{\"type\":\"outcome\",");
+	position_add_json(json, "position", position->epoch, position->sequence);
+	buffer_add_char(json, ',');
+	position_add_json(json, "event_position", position->epoch, of_event);
 	buffer_add_printf(json, ",\"at\":\"%s\"", at);
 	buffer_add_json_member(json, "source", event->source);
 	buffer_add_json_member(json, "event_id", event->event_id);

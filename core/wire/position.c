@@ -35,3 +35,8 @@ size_t position_format(const struct position *position, char ret_text[static POS
 	ret_text[n] = '\0';
 	return n;
 }
+
+void position_add_json(struct buffer *json, const char *key, const char *epoch, uint64_t sequence)
+{
+	buffer_add_printf(json, "\"%s\":\"%s-%llu\"", key, epoch, (unsigned long long)sequence);
+}

@@ -26,5 +26,7 @@ struct position {
 bool position_parse(struct span text, struct position *ret_position);
 /* Writes the text with a terminator and returns its length without it. */
 size_t position_format(const struct position *position, char ret_text[static POSITION_TEXT_SIZE]);
+/* "KEY":"k3x9t2ma-42", without a comma in front. The key needs no escapes. */
+void position_add_json(struct buffer *json, const char *key, const char *epoch, uint64_t sequence);
 
 #endif
