@@ -193,6 +193,21 @@ def test_a_socket_that_nobody_passed_is_missed():
     assert "systemd" in Gateway({"listen": [{"address": "systemd:public"}], **ANYWHERE}).start_refused(code=1)
 
 
+def test_administrators_socket_that_others_reach_takes_tokens():
+    """What systemd passes is seen at the start only; where this machine alone reaches it, nobody is asked."""
+    with socket.create_server(("0.0.0.0", 0)) as public, listening_socket() as private:
+        admin = {"address": "systemd:admin"}
+        with Gateway({"admin": admin}, sockets={"admin": private}) as gateway:
+            assert gateway.request("GET", "/status", serves="admin").status == 200
+        told = Gateway({"admin": admin}, sockets={"admin": public}).start_refused(code=1)
+        assert "others than this machine can reach admin.address" in told
+        guarded = Gateway({"admin": admin}, sockets={"admin": public})
+        token = guarded.secret_file("alice", "canary-operator-token-0123456789abcdef")
+        guarded.config["admin"] = {**admin, "tokens": [{"name": "alice", "role": "operator", "token": token}]}
+        with guarded:
+            assert guarded.request("GET", "/status", serves="admin").status == 401
+
+
 def test_readiness_is_told_to_systemd(tmp_path):
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
