@@ -30,9 +30,7 @@ static int erase_record(struct journal *journal, const struct event *event, uint
 		r = record_make_erased(&journal->texts, event, &erased);
 	if (r == 0)
 		r = record_texts_make(&journal->texts, erased);
-	return r < 0 ? r
-				 : record_write(journal->statements[STATEMENT_REPLACE], &journal->texts, &journal->texts.scratch,
-								erased, sequence);
+	return r < 0 ? r : record_write(journal->statements[STATEMENT_REPLACE], &journal->texts, erased, sequence);
 }
 
 static int erase_deliveries(struct journal *journal, struct store_erasure *erasure, uint64_t sequence)

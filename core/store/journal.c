@@ -174,8 +174,7 @@ static int make_ready(struct journal *journal)
 
 static int insert(struct journal *journal, struct commit_item *item, struct latest *event, uint64_t sequence)
 {
-	int r = record_write(journal->statements[STATEMENT_INSERT], &journal->texts, &journal->texts.scratch, item->event,
-						 sequence);
+	int r = record_write(journal->statements[STATEMENT_INSERT], &journal->texts, item->event, sequence);
 	if (r == 0 && item->append->n_owed) {
 		journal->has_deliveries = true;
 		r = work_owe(journal, item->append, sequence);

@@ -113,8 +113,7 @@ static int bind_columns(sqlite3_stmt *statement, const struct event_record *reco
 	return r < 0 ? r : sqlite_bind_blob(statement, PARAMETER(COLUMN_BODY), record->body);
 }
 
-int record_write(sqlite3_stmt *statement, const struct record_texts *texts, struct buffer *scratch,
-				 const struct event *event, uint64_t sequence)
+int record_write(sqlite3_stmt *statement, struct record_texts *texts, const struct event *event, uint64_t sequence)
 {
 	const struct event_record record = {
 		.kind = event->kind,
@@ -128,7 +127,7 @@ int record_write(sqlite3_stmt *statement, const struct record_texts *texts, stru
 		.tags = buffer_span(&texts->tags),
 	};
 	uint8_t digest[RECORD_DIGEST_BYTES];
-	int r = digest_record(scratch, &record, event->body_digest, sequence, digest);
+	int r = digest_record(&texts->scratch, &record, event->body_digest, sequence, digest);
 	if (r == 0)
 		r = bind_columns(statement, &record);
 	if (r == 0)

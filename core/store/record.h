@@ -35,8 +35,8 @@ int record_key(struct buffer *scratch, struct span source, struct span event_id,
 	"UPDATE events SET kind = ?2, received_ms = ?3, source = ?4, event_id = ?5, tags = ?6, interactions = ?7, " \
 	"malformed = ?8, body_digest = ?9, record_digest = ?10, body = ?11, traceparent = ?12 WHERE sequence = ?1"
 /* Either of the two; the texts are the event's. 0 or -errno. */
-int record_write(sqlite3_stmt *statement, const struct record_texts *texts, struct buffer *scratch,
-				 const struct event *event, uint64_t sequence) MUST_USE;
+int record_write(sqlite3_stmt *statement, struct record_texts *texts, const struct event *event,
+				 uint64_t sequence) MUST_USE;
 
 /* What is left of an event that is erased (event_is_erased()). Its row is exactly as long as before (but for rows of
  * layouts before 3): then SQLite writes it over the old one, byte for byte. 0 or -ENOMEM. */
