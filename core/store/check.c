@@ -8,14 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* The terms of the events of one segment. */
-struct gathering {
-	struct candidates known; /* the events that are there and intact */
-	struct segment_entry *entries;
-	size_t n, max;
-	uint64_t sequence;
-};
-
 /* Neighbours of which the same is to be said. */
 struct range {
 	uint64_t first, last; /* 0: nothing yet */
@@ -24,7 +16,8 @@ struct range {
 struct work {
 	struct inspection *inspection;
 	struct check *check;
-	struct gathering gathering;
+	struct candidates known;         /* the events of one segment that are there and intact */
+	struct segment_entries gathered; /* theirs */
 	struct range damaged;
 };
 
@@ -99,30 +92,15 @@ static int tell_missing(struct work *work, uint64_t first, uint64_t last)
 				name_range(inspection, first, last).text);
 }
 
-static int gather_term(void *context, uint64_t term)
-{
-	struct gathering *gathering = context;
-	if (gathering->n == gathering->max) {
-		size_t max = gathering->max ? gathering->max * 2 : 4096;
-		struct segment_entry *entries = realloc(gathering->entries, max * sizeof *entries);
-		if (!entries)
-			return -ENOMEM;
-		gathering->entries = entries;
-		gathering->max = max;
-	}
-	gathering->entries[gathering->n++] = (struct segment_entry){ term, gathering->sequence };
-	return 0;
-}
-
 /* Segments that are not complete are not written yet, and the newest complete one may just not have been. */
 static int check_segment(struct work *work)
 {
 	struct inspection *inspection = work->inspection;
-	struct gathering *gathering = &work->gathering;
-	uint64_t segment = gathering->known.segment, first = segment_first(segment), end = segment_first(segment + 1);
+	uint64_t segment = work->known.segment, first = segment_first(segment), end = segment_first(segment + 1);
 	if (end > inspection->head || segment < segment_of(inspection->oldest))
 		return 0;
-	int r = segment_check(inspection->part, &inspection->scratch, &gathering->known, gathering->entries, gathering->n);
+	int r =
+		segment_check(inspection->part, &inspection->scratch, &work->known, work->gathered.entries, work->gathered.n);
 	bool is_newest = segment_first(segment + 2) > inspection->head;
 	if (r == 0 || (r == -ENOENT && is_newest))
 		return 0;
@@ -137,11 +115,11 @@ static int check_segment(struct work *work)
 
 static int enter_segment(struct work *work, uint64_t segment)
 {
-	if (work->gathering.known.segment == segment)
+	if (work->known.segment == segment)
 		return 0;
 	int r = check_segment(work);
-	work->gathering.known = (struct candidates){ .segment = segment };
-	work->gathering.n = 0;
+	work->known = (struct candidates){ .segment = segment };
+	work->gathered.n = 0;
 	return r;
 }
 
@@ -154,9 +132,8 @@ static int check_event(struct work *work, uint64_t sequence)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* purged meanwhile */
 	work->check->n_events++;
-	work->gathering.sequence = sequence;
-	candidates_add(&work->gathering.known, sequence);
-	return terms_of_event(event, gather_term, &work->gathering);
+	candidates_add(&work->known, sequence);
+	return segment_gather(&work->gathered, event, sequence);
 }
 
 /* What lies below the oldest is there for a handler alone, and may have holes. */
@@ -288,7 +265,7 @@ int check_run(struct inspection *inspection, struct check *check)
 		has_bad_page |= r == -EUCLEAN;
 		r = r == -EUCLEAN ? 0 : r; /* the next step may get further */
 	}
-	free(work.gathering.entries);
+	free(work.gathered.entries);
 	if (r == 0 && has_bad_page && check->n_findings == 0)
 		r = find(check, "SQLite cannot read a part of %s. Put a backup in its place", inspection->file.path);
 	return r;

@@ -11,6 +11,32 @@
 /* An entry as stored: the term in 8 bytes, the event's place in the segment in 2, both little-endian. */
 enum { TERM_BYTES = 8, OFFSET_BYTES = 2, ENTRY_BYTES = TERM_BYTES + OFFSET_BYTES };
 
+struct gathering {
+	struct segment_entries *entries;
+	uint64_t sequence;
+};
+
+static int gather_term(void *context, uint64_t term)
+{
+	const struct gathering *gathering = context;
+	struct segment_entries *all = gathering->entries;
+	if (all->n == all->max) {
+		size_t max = all->max ? all->max * 2 : 4096;
+		struct segment_entry *entries = realloc(all->entries, max * sizeof *entries);
+		if (!entries)
+			return -ENOMEM;
+		all->entries = entries;
+		all->max = max;
+	}
+	all->entries[all->n++] = (struct segment_entry){ term, gathering->sequence };
+	return 0;
+}
+
+int segment_gather(struct segment_entries *entries, const struct event *event, uint64_t sequence)
+{
+	return terms_of_event(event, gather_term, &(struct gathering){ entries, sequence });
+}
+
 static uint64_t part_of(uint64_t segment, uint64_t term)
 {
 	return segment * SEGMENT_PARTS + term / (UINT64_MAX / SEGMENT_PARTS + 1);

@@ -54,6 +54,14 @@ struct segment_entry {
 	uint64_t term, sequence;
 };
 
+/* Entries that are gathered from events, for the functions below. Zeroed at first; the caller frees `entries`. */
+struct segment_entries {
+	struct segment_entry *entries;
+	size_t n, max;
+};
+/* Adds those of the event. 0 or -ENOMEM. */
+int segment_gather(struct segment_entries *entries, const struct event *event, uint64_t sequence) MUST_USE;
+
 #define SEGMENT_INSERT "INSERT OR REPLACE INTO index_parts (part, digest, entries) VALUES (?, ?, ?)"
 /* All entries must be of this segment. Sorts them. 0 or -errno. */
 int segment_write(sqlite3_stmt *statement, uint64_t segment, struct segment_entry *entries, size_t n) MUST_USE;

@@ -43,37 +43,15 @@ static bool has_segment(const struct journal *journal, uint64_t *ret_segment)
 	return damaged != 0 && damaged - 1 < segment_of(first);
 }
 
-struct gathering {
-	struct segment_entry *entries;
-	size_t n, max;
-	uint64_t sequence;
-};
-
-static int gather_term(void *context, uint64_t term)
-{
-	struct gathering *gathering = context;
-	if (gathering->n == gathering->max) {
-		size_t max = gathering->max ? gathering->max * 2 : 4096;
-		struct segment_entry *entries = realloc(gathering->entries, max * sizeof *entries);
-		if (!entries)
-			return -ENOMEM;
-		gathering->entries = entries;
-		gathering->max = max;
-	}
-	gathering->entries[gathering->n++] = (struct segment_entry){ term, gathering->sequence };
-	return 0;
-}
-
 /* The entries of a segment that is not in the tail any more, from its events. */
-static int gather_events(struct journal *journal, uint64_t segment, struct gathering *gathering)
+static int gather_events(struct journal *journal, uint64_t segment, struct segment_entries *entries)
 {
 	CLEANUP(buffer_finish) struct buffer scratch = BUFFER_INIT;
 	for (uint64_t sequence = segment_first(segment); sequence < segment_first(segment + 1); sequence++) {
 		CLEANUP(event_unref) struct event *event = NULL;
 		int r = record_select(journal->statements[STATEMENT_SELECT], &scratch, sequence, &event);
-		gathering->sequence = sequence;
 		if (r == 0)
-			r = terms_of_event(event, gather_term, gathering);
+			r = segment_gather(entries, event, sequence);
 		if (r < 0 && r != -ENOENT && r != -EBADMSG)
 			return r;
 	}
@@ -82,17 +60,17 @@ static int gather_events(struct journal *journal, uint64_t segment, struct gathe
 
 static int write_segment(struct journal *journal, uint64_t segment)
 {
-	struct gathering gathering = { 0 };
+	struct segment_entries gathered = { 0 };
 	bool is_in_tail = segment_first(segment) >= tail_first(journal->tail);
-	int r = is_in_tail ? tail_copy(journal->tail, segment, &gathering.entries, &gathering.n)
-					   : gather_events(journal, segment, &gathering);
+	int r = is_in_tail ? tail_copy(journal->tail, segment, &gathered.entries, &gathered.n)
+					   : gather_events(journal, segment, &gathered);
 	if (r == 0)
 		r = journal_begin(journal);
 	if (r == 0)
-		r = end_with_state(
-			journal, segment_write(journal->statements[STATEMENT_SEGMENT], segment, gathering.entries, gathering.n),
-			journal->state);
-	free(gathering.entries);
+		r = end_with_state(journal,
+						   segment_write(journal->statements[STATEMENT_SEGMENT], segment, gathered.entries, gathered.n),
+						   journal->state);
+	free(gathered.entries);
 	if (r < 0)
 		return r;
 	if (is_in_tail)
