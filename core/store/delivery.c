@@ -119,6 +119,14 @@ void delivery_tell_damage(const struct delivery *delivery)
 					  LOG_SPAN("handler", delivery->handler), LOG_NUMBER("interaction", delivery->interaction));
 }
 
+struct attempt attempt_read(sqlite3_stmt *statement)
+{
+	return (struct attempt){ .started_ms = sqlite3_column_int64(statement, 0),
+							 .duration_ms = sqlite3_column_int64(statement, 1),
+							 .outcome = (enum attempt_outcome)(sqlite3_column_int64(statement, 2) & 3),
+							 .reason = sqlite_column(statement, 3) };
+}
+
 int attempt_insert(sqlite3_stmt *statement, const struct delivery *delivery, const struct attempt *attempt)
 {
 	const int64_t numbers[] = { delivery->n_attempts, attempt->started_ms, attempt->duration_ms,

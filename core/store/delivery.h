@@ -42,10 +42,11 @@ void delivery_tell_damage(const struct delivery *delivery);
 #define ATTEMPT_INSERT                                                                                             \
 	"INSERT OR REPLACE INTO attempts (sequence, handler, interaction, attempt, started_ms, duration_ms, outcome, " \
 	"reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-/* The newest first. */
 #define ATTEMPT_SELECT                                                                                      \
 	"SELECT started_ms, duration_ms, outcome, reason FROM attempts WHERE sequence = ? AND handler = ? AND " \
-	"interaction = ? ORDER BY attempt DESC LIMIT ?"
+	"interaction = ? ORDER BY attempt "
+/* The row that the statement stands on; its reason is valid until the statement moves. */
+struct attempt attempt_read(sqlite3_stmt *statement);
 /* Attempt number delivery->n_attempts. 0 or -errno. */
 int attempt_insert(sqlite3_stmt *statement, const struct delivery *delivery, const struct attempt *attempt) MUST_USE;
 /* Binds what attempts are found by. 0 or -errno. */

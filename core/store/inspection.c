@@ -18,9 +18,7 @@ static int prepare(struct inspection *inspection)
 		{ RECORD_SELECT, &inspection->record },
 		{ "SELECT min(sequence) FROM events WHERE sequence > ?", &inspection->next },
 		{ DELIVERY_SELECT "WHERE sequence = ? ORDER BY handler, interaction", &inspection->deliveries },
-		{ "SELECT started_ms, duration_ms, outcome, reason FROM attempts WHERE sequence = ? AND handler = ? AND "
-		  "interaction = ? ORDER BY attempt",
-		  &inspection->attempts },
+		{ ATTEMPT_SELECT, &inspection->attempts },
 		{ SEGMENT_SELECT, &inspection->part },
 	};
 	int r = 0;
@@ -133,10 +131,7 @@ int inspection_attempts(struct inspection *inspection, const struct delivery *de
 	sqlite3_stmt *statement = inspection->attempts;
 	int code = SQLITE_DONE, r = delivery_bind_key(statement, delivery);
 	while (r == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		const struct attempt attempt = { .started_ms = sqlite3_column_int64(statement, 0),
-										 .duration_ms = sqlite3_column_int64(statement, 1),
-										 .outcome = (enum attempt_outcome)(sqlite3_column_int64(statement, 2) & 3),
-										 .reason = sqlite_column(statement, 3) };
+		const struct attempt attempt = attempt_read(statement);
 		r = on_attempt(context, &attempt);
 	}
 	(void)sqlite3_reset(statement);

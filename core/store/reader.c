@@ -46,7 +46,7 @@ int reader_create(struct journal *journal, struct reader **ret_reader)
 	if (r == 0)
 		r = sqlite_prepare(reader->db, DELIVERIES_SELECT, &reader->deliveries);
 	if (r == 0)
-		r = sqlite_prepare(reader->db, ATTEMPT_SELECT, &reader->attempt);
+		r = sqlite_prepare(reader->db, ATTEMPT_SELECT "DESC LIMIT ?", &reader->attempt);
 	if (r == 0)
 		r = sqlite_prepare(reader->db,
 						   "SELECT handler FROM deliveries INDEXED BY deliveries_open WHERE state < 2 AND handler > ? "
@@ -344,16 +344,13 @@ static struct listed *listing_add(struct listing *listing)
 static int read_attempt(sqlite3_stmt *statement, struct listed *listed)
 {
 	struct attempt *grown = reallocarray(listed->attempts, listed->n_attempts + 1, sizeof *grown);
-	struct span reason = sqlite_column(statement, 3);
+	const struct attempt attempt = attempt_read(statement);
 	if (!grown)
 		return -ENOMEM;
 	listed->attempts = grown;
-	listed->attempts[listed->n_attempts++] =
-		(struct attempt){ .started_ms = sqlite3_column_int64(statement, 0),
-						  .duration_ms = sqlite3_column_int64(statement, 1),
-						  .outcome = (enum attempt_outcome)(sqlite3_column_int64(statement, 2) & 3),
-						  .reason = { NULL, reason.n } };
-	buffer_add(&listed->reasons, reason);
+	listed->attempts[listed->n_attempts] = attempt;
+	listed->attempts[listed->n_attempts++].reason.data = NULL; /* order_attempts() */
+	buffer_add(&listed->reasons, attempt.reason);
 	return listed->reasons.failed ? -ENOMEM : 0;
 }
 
