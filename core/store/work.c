@@ -109,15 +109,19 @@ static int run_settlement(struct journal *journal, struct store_settlement *sett
 	return settle(journal, &delivery, settlement->has_attempt ? &settlement->attempt : NULL, settlement->has_others);
 }
 
-static int kill_off(struct journal *journal, struct delivery *delivery, const char *reason)
+static int make_dead(struct journal *journal, struct delivery *delivery, enum attempt_outcome outcome,
+					 const char *reason)
 {
-	const struct attempt attempt = { .started_ms = clock_wall_ms(),
-									 .outcome = ATTEMPT_FAILED,
-									 .reason = span_text(reason) };
-	log_error_limited("a delivery is dead", LOG_NUMBER("sequence", delivery->sequence),
-					  LOG_SPAN("handler", delivery->handler), LOG_TEXT("reason", reason));
+	const struct attempt attempt = { .started_ms = clock_wall_ms(), .outcome = outcome, .reason = span_text(reason) };
 	delivery->state = DELIVERY_DEAD;
 	return settle(journal, delivery, &attempt, true);
+}
+
+static int kill_off(struct journal *journal, struct delivery *delivery, const char *reason)
+{
+	log_error_limited("a delivery is dead", LOG_NUMBER("sequence", delivery->sequence),
+					  LOG_SPAN("handler", delivery->handler), LOG_TEXT("reason", reason));
+	return make_dead(journal, delivery, ATTEMPT_FAILED, reason);
 }
 
 int work_kill_all(struct journal *journal, uint64_t sequence, const char *reason, uint64_t *n)
@@ -133,11 +137,7 @@ int work_kill_all(struct journal *journal, uint64_t sequence, const char *reason
 			break;
 		if (r == DELIVERY_E_DAMAGED)
 			mend(journal, &delivery, clock_wall_ms());
-		const struct attempt attempt = { .started_ms = clock_wall_ms(),
-										 .outcome = ATTEMPT_REJECT,
-										 .reason = span_text(reason) };
-		delivery.state = DELIVERY_DEAD;
-		r = settle(journal, &delivery, &attempt, true);
+		r = make_dead(journal, &delivery, ATTEMPT_REJECT, reason);
 		*n += r == 0;
 	}
 	return r == -ENOENT ? 0 : r;
