@@ -60,14 +60,10 @@ static void add_body(struct buffer *line, struct span body)
 
 static void add_event(struct buffer *line, const char *epoch, uint64_t sequence, const struct event *event)
 {
-	static const char *const kinds[] = { [EVENT_CALLBACK] = "callback",
-										 [EVENT_MALFORMED] = "malformed",
-										 [EVENT_NOTICE] = "notice",
-										 [EVENT_OUTCOME] = "outcome" };
 	bool is_erased = event_is_erased(event);
 	buffer_add_printf(line, "{\"position\":\"%s-%llu\"", epoch, (unsigned long long)sequence);
 	add_time(line, "received_at", event->received_ms);
-	buffer_add_printf(line, ",\"kind\":\"%s\"", is_erased ? "erased" : kinds[event->kind]);
+	buffer_add_printf(line, ",\"kind\":\"%s\"", is_erased ? "erased" : event_kinds[event->kind]);
 	buffer_add_json_member(line, "source", event->source);
 	if (is_erased)
 		return;
@@ -85,12 +81,9 @@ static void add_event(struct buffer *line, const char *epoch, uint64_t sequence,
 
 static int add_attempt(void *context, const struct attempt *attempt)
 {
-	static const char *const outcomes[] = {
-		[ATTEMPT_DONE] = "done", [ATTEMPT_RETRY] = "retry", [ATTEMPT_REJECT] = "reject", [ATTEMPT_FAILED] = "failed"
-	};
 	struct buffer *line = context;
 	buffer_add_text(line, line->data[line->n - 1] == '[' ? "" : ",");
-	buffer_add_printf(line, "{\"outcome\":\"%s\",\"duration_ms\":%lld", outcomes[attempt->outcome],
+	buffer_add_printf(line, "{\"outcome\":\"%s\",\"duration_ms\":%lld", attempt_outcomes[attempt->outcome],
 					  (long long)attempt->duration_ms);
 	add_time(line, "started_at", attempt->started_ms);
 	buffer_add_json_member(line, "reason", attempt->reason);
@@ -100,15 +93,12 @@ static int add_attempt(void *context, const struct attempt *attempt)
 
 static int add_delivery(void *context, const struct delivery *delivery, bool is_damaged)
 {
-	static const char *const states[] = {
-		[DELIVERY_DUE] = "due", [DELIVERY_CLAIMED] = "claimed", [DELIVERY_DONE] = "done", [DELIVERY_DEAD] = "dead"
-	};
 	struct exporting *exporting = context;
 	struct buffer *line = &exporting->line;
 	buffer_add_text(line, line->data[line->n - 1] == '[' ? "" : ",");
 	buffer_add_printf(line, "{\"index\":%lld", (long long)delivery->interaction);
 	buffer_add_json_member(line, "handler", delivery->handler);
-	buffer_add_json_member(line, "state", is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
+	buffer_add_json_member(line, "state", is_damaged ? SPAN("damaged") : span_text(delivery_states[delivery->state]));
 	add_time(line, "owed_since", delivery->owed_ms);
 	buffer_add_text(line, ",\"attempts\":[");
 	int r = line->failed ? -ENOMEM : inspection_attempts(exporting->inspection, delivery, add_attempt, line);

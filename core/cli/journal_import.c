@@ -181,11 +181,8 @@ static bool read_time(const char *text, int64_t *ret_ms)
 
 static bool read_kind(struct span name, enum event_kind *ret_kind)
 {
-	static const char *const names[] = {
-		[EVENT_CALLBACK] = "callback", [EVENT_MALFORMED] = "malformed", [EVENT_NOTICE] = "notice"
-	};
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-		if (span_equal(name, span_text(names[i]))) {
+	for (size_t i = 0; i < ARRAY_LENGTH(event_kinds); i++)
+		if (span_equal(name, span_text(event_kinds[i]))) {
 			*ret_kind = (enum event_kind)i;
 			return true;
 		}

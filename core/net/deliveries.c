@@ -12,13 +12,6 @@
 /* Owed again in one transaction. */
 #define REPLAYS_A_STEP 256
 
-static const char *const states[] = {
-	[DELIVERY_DUE] = "due", [DELIVERY_CLAIMED] = "claimed", [DELIVERY_DONE] = "done", [DELIVERY_DEAD] = "dead"
-};
-static const char *const outcomes[] = {
-	[ATTEMPT_DONE] = "done", [ATTEMPT_RETRY] = "retry", [ATTEMPT_REJECT] = "reject", [ATTEMPT_FAILED] = "failed"
-};
-
 /* What the query asks for. */
 struct wish {
 	struct buffer handler;
@@ -47,12 +40,12 @@ static struct deliveries_exchange *of(struct exchange *exchange)
 
 /* --- the query ---------------------------------------------------------------------------------------------------- */
 
-static bool read_state(struct span word, int *states_)
+static bool read_state(struct span word, int *states)
 {
 	size_t i;
-	bool is_known = operator_read_word(states, ARRAY_LENGTH(states), word, &i);
+	bool is_known = operator_read_word(delivery_states, ARRAY_LENGTH(delivery_states), word, &i);
 	if (is_known)
-		*states_ |= 1 << i;
+		*states |= 1 << i;
 	return is_known;
 }
 
@@ -112,7 +105,7 @@ static void release(struct exchange *exchange)
 
 static void add_attempt(struct buffer *json, const struct attempt *attempt)
 {
-	buffer_add_printf(json, "{\"outcome\":\"%s\",\"duration_ms\":%lld", outcomes[attempt->outcome],
+	buffer_add_printf(json, "{\"outcome\":\"%s\",\"duration_ms\":%lld", attempt_outcomes[attempt->outcome],
 					  (long long)attempt->duration_ms);
 	operator_add_time(json, "started_at", attempt->started_ms);
 	buffer_add_json_member(json, "reason", attempt->reason);
@@ -153,7 +146,8 @@ void deliveries_add_row(struct buffer *json, const char *epoch, const struct del
 	position_add_json(json, "position", epoch, delivery->sequence);
 	buffer_add_printf(json, ",\"index\":%lld", (long long)delivery->interaction);
 	buffer_add_json_member(json, "handler", delivery->handler);
-	buffer_add_json_member(json, "state", row->is_damaged ? SPAN("damaged") : span_text(states[delivery->state]));
+	buffer_add_json_member(json, "state",
+						   row->is_damaged ? SPAN("damaged") : span_text(delivery_states[delivery->state]));
 	buffer_add_printf(json, ",\"attempts\":%lld", (long long)delivery->n_attempts);
 	operator_add_time(json, "owed_since", delivery->owed_ms);
 	if (delivery->state == DELIVERY_DUE && delivery->due_ms != DELIVERY_BEHIND_MS)

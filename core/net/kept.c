@@ -12,11 +12,6 @@
 /* Of events that the index does not know: subscribers wait meanwhile, and "before" goes on. */
 #define MAX_ROWS 16384
 
-static const char *const kinds[] = { [EVENT_CALLBACK] = "callback",
-									 [EVENT_MALFORMED] = "malformed",
-									 [EVENT_NOTICE] = "notice",
-									 [EVENT_OUTCOME] = "outcome" };
-
 struct kept {
 	struct exchange exchange; /* first */
 	struct message *message;
@@ -61,7 +56,7 @@ static void add_event(struct buffer *json, const char *epoch, const struct event
 {
 	buffer_add_char(json, '{');
 	position_add_json(json, "position", epoch, sequence);
-	buffer_add_json_member(json, "kind", span_text(kinds[event->kind]));
+	buffer_add_json_member(json, "kind", span_text(event_kinds[event->kind]));
 	operator_add_time(json, "received_at", event->received_ms);
 	buffer_add_json_member(json, "source", event->source);
 	if (event->event_id.n)
@@ -136,7 +131,7 @@ static bool read_kinds(struct span list, int *ret_kinds)
 	struct span word;
 	size_t kind;
 	while (span_next(&list, ',', &word)) {
-		if (!operator_read_word(kinds, ARRAY_LENGTH(kinds), word, &kind))
+		if (!operator_read_word(event_kinds, ARRAY_LENGTH(event_kinds), word, &kind))
 			return false;
 		*ret_kinds |= 1 << kind;
 	}
@@ -184,7 +179,7 @@ static int kinds_wanted(const struct kept *kept)
 {
 	if (kept->kinds)
 		return kept->kinds;
-	return is_everything(kept->message) ? (1 << ARRAY_LENGTH(kinds)) - 1 : STORE_PUSHED_KINDS;
+	return is_everything(kept->message) ? (1 << ARRAY_LENGTH(event_kinds)) - 1 : STORE_PUSHED_KINDS;
 }
 
 static void finish(struct exchange *exchange, struct span body)

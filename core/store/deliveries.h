@@ -66,6 +66,9 @@ struct attempt {
 	struct span reason; /* at most DELIVERY_MAX_REASON bytes */
 };
 
+/* What these are called where the journal is shown or exported. */
+extern const char *const delivery_states[DELIVERY_DEAD + 1], *const attempt_outcomes[ATTEMPT_FAILED + 1];
+
 /* --- work for the writer ------------------------------------------------------------------------------------------ */
 
 enum store_work_kind { WORK_CLAIM, WORK_SETTLE, WORK_REPLAY, WORK_STATE, WORK_ERASE, WORK_SCRUB };

@@ -9,6 +9,13 @@
 
 #define DELIVERY_DIGEST_BYTES 16 /* of SHA-256 over the row as text */
 
+const char *const delivery_states[] = {
+	[DELIVERY_DUE] = "due", [DELIVERY_CLAIMED] = "claimed", [DELIVERY_DONE] = "done", [DELIVERY_DEAD] = "dead"
+};
+const char *const attempt_outcomes[] = {
+	[ATTEMPT_DONE] = "done", [ATTEMPT_RETRY] = "retry", [ATTEMPT_REJECT] = "reject", [ATTEMPT_FAILED] = "failed"
+};
+
 enum column {
 	COLUMN_SEQUENCE,
 	COLUMN_HANDLER,

@@ -7,6 +7,11 @@
 
 #include <errno.h>
 
+const char *const event_kinds[] = { [EVENT_CALLBACK] = "callback",
+									[EVENT_MALFORMED] = "malformed",
+									[EVENT_NOTICE] = "notice",
+									[EVENT_OUTCOME] = "outcome" };
+
 /* Copies spans one after the other into the memory behind the struct. */
 struct packer {
 	char *at;

@@ -69,6 +69,9 @@ void event_add_interactions(struct buffer *json, const struct event *event);
 /* {"calendar_id":"cal_1","user":"42"} */
 void event_add_tags(struct buffer *json, const struct event *event);
 
+/* What kinds are called where the journal is shown or exported. */
+extern const char *const event_kinds[EVENT_OUTCOME + 1];
+
 /* What the journal keeps of an event: the two texts above stand for the two lists. */
 struct event_record {
 	enum event_kind kind;
