@@ -9,9 +9,6 @@
 
 #include <errno.h>
 
-/* Bodies in a page of what is to be erased. */
-#define MAX_PAGE_BYTES (1u << 20)
-
 struct erasure_exchange {
 	struct exchange exchange; /* first */
 	struct message message;   /* its one filter says what */
@@ -141,11 +138,8 @@ static void on_page(struct store_read *read, const struct store_page *page)
 	struct erasure_exchange *erasing = CONTAINER_OF(read, struct erasure_exchange, read);
 	erasing->error = page->error;
 	erasing->scanned = page->scanned;
-	erasing->erasure = (struct store_erasure){ .work = { .kind = WORK_ERASE, .on_done = on_erased },
-											   .filter = &erasing->message.filters[0].filter,
-											   .n = page->n };
-	if (page->n)
-		memcpy(erasing->erasure.sequences, page->sequences, page->n * sizeof page->sequences[0]);
+	erasing->erasure = erasure_of(read->filters, page);
+	erasing->erasure.work.on_done = on_erased;
 	post(erasing, on_page_note);
 }
 
@@ -156,16 +150,8 @@ static void read_on(struct erasure_exchange *erasing)
 		scrub(erasing);
 		return;
 	}
-	erasing->read = (struct store_read){ .direction = STORE_FORWARD,
-										 .after = erasing->scanned,
-										 .until = erasing->until,
-										 .filters = &erasing->message.filters[0].filter,
-										 .n_filters = 1,
-										 .kinds = ~0,
-										 .has_kept = true,
-										 .max_events = ERASURE_MAX,
-										 .max_bytes = MAX_PAGE_BYTES,
-										 .on_page = on_page };
+	erasing->read = erasure_ask(&erasing->message.filters[0].filter, erasing->scanned, erasing->until);
+	erasing->read.on_page = on_page;
 	go_on(erasing);
 	int r = store_read(store_of(erasing), &erasing->read);
 	if (r < 0)

@@ -140,6 +140,27 @@ void erasure_end(struct journal *journal, struct store_work *work)
 		tail_forget(journal->tail, erasure->erased[i]);
 }
 
+struct store_read erasure_ask(const struct filter *filter, uint64_t after, uint64_t until)
+{
+	return (struct store_read){ .question.kind = QUESTION_EVENTS,
+								.after = after,
+								.until = until,
+								.filters = filter,
+								.n_filters = 1,
+								.kinds = ~0,
+								.has_kept = true,
+								.max_events = ERASURE_MAX,
+								.max_bytes = MAX_PAGE_BYTES };
+}
+
+struct store_erasure erasure_of(const struct filter *filter, const struct store_page *page)
+{
+	struct store_erasure erasure = { .work.kind = WORK_ERASE, .filter = filter, .n = page->n };
+	if (page->n)
+		memcpy(erasure.sequences, page->sequences, page->n * sizeof page->sequences[0]);
+	return erasure;
+}
+
 void erasure_count(struct erasure_tally *tally, const struct store_erasure *erasure)
 {
 	tally->n_events += erasure->n_events;
@@ -165,9 +186,7 @@ static void on_done(struct store_work *work)
 static void on_page(struct store_read *read, const struct store_page *page)
 {
 	struct walk *walk = CONTAINER_OF(read, struct walk, read);
-	walk->erasure.n = page->n;
-	if (page->n)
-		memcpy(walk->erasure.sequences, page->sequences, page->n * sizeof page->sequences[0]);
+	walk->erasure = erasure_of(read->filters, page);
 	walk->scanned = page->scanned;
 	walk->error = page->error;
 }
@@ -183,20 +202,12 @@ static int do_work(struct journal *journal, struct store_work *work)
 static int walk_through(struct journal *journal, struct reader *reader, const struct filter *filter,
 						struct erasure_tally *tally)
 {
-	struct walk walk = { .erasure = { .work.kind = WORK_ERASE, .filter = filter } };
+	struct walk walk = { .scanned = 0 };
 	uint64_t head = atomic_load(&journal->head);
 	int r = 0;
 	while (r == 0 && walk.scanned < head) {
-		walk.read = (struct store_read){ .question.kind = QUESTION_EVENTS,
-										 .after = walk.scanned,
-										 .until = head,
-										 .filters = filter,
-										 .n_filters = 1,
-										 .kinds = ~0,
-										 .has_kept = true,
-										 .max_events = ERASURE_MAX,
-										 .max_bytes = MAX_PAGE_BYTES,
-										 .on_page = on_page };
+		walk.read = erasure_ask(filter, walk.scanned, head);
+		walk.read.on_page = on_page;
 		reader_answer(reader, &walk.read.question);
 		r = walk.error;
 		if (r == 0 && walk.erasure.n)

@@ -10,8 +10,8 @@
  * What an event has left elsewhere goes by scrubbing: pages that are free are given back, the write-ahead log is cut to
  * nothing, and the bytes between rows are cleared (slack.h).
  *
- * Whoever erases walks through the journal by store_read(), with all kinds and what was kept, submits what was found,
- * and scrubs in the end.
+ * Whoever erases walks through the journal page by page (erasure_ask()), submits what was found (erasure_of()), and
+ * scrubs in the end.
  */
 #ifndef STORE_ERASURE_H
 #define STORE_ERASURE_H
@@ -42,6 +42,11 @@ struct store_scrub {
 	struct store_work work;
 	uint64_t next_page; /* 1 at first */
 };
+
+/* For the next page of all that matches, whatever it is. The caller adds on_page. */
+struct store_read erasure_ask(const struct filter *filter, uint64_t after, uint64_t until);
+/* What is in such a page; it may be nothing. The caller adds on_done. */
+struct store_erasure erasure_of(const struct filter *filter, const struct store_page *page);
 
 /* What was done to a journal. */
 struct erasure_tally {
