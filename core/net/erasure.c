@@ -75,7 +75,6 @@ static void on_scrubbed(struct store_work *work)
 
 static void scrub(struct erasure_exchange *erasing)
 {
-	erasing->scrub.work.error = 0;
 	go_on(erasing);
 	int r = store_submit(store_of(erasing), &erasing->scrub.work);
 	if (r < 0)

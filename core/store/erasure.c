@@ -103,6 +103,8 @@ int erasure_run(struct journal *journal, struct store_erasure *erasure)
 int erasure_scrub(struct journal *journal, struct store_scrub *scrub)
 {
 	int64_t n_free;
+	if (scrub->next_page > 1) /* what became free meanwhile is cleared, by secure_delete: see clear_slack() */
+		return 0;
 	int r = sqlite_step(journal->statements[STATEMENT_VACUUM]);
 	if (r == 0)
 		r = sqlite_step_number(journal->statements[STATEMENT_N_FREE_PAGES], &n_free);

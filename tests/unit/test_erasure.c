@@ -190,6 +190,23 @@ static void test_a_gateway_that_runs_erases(void)
 	CU_ASSERT_EQUAL(store_head(bench.store), 3);
 }
 
+/* A page that came to lie where the clearing has been already would keep what is between its rows. */
+static void test_no_page_moves_between_steps(void)
+{
+	CLEANUP(bench_finish) struct bench bench;
+	begin(&bench);
+	for (size_t i = 0; i < 80; i++)
+		CU_ASSERT_EQUAL(append_event(&bench, make_sized(EVENT_CALLBACK, "other", i, 70000), 0).status, COMMIT_STORED);
+	struct store_scrub scrub = { .work.kind = WORK_SCRUB, .next_page = 1 };
+	CU_ASSERT_EQUAL(submit(&bench, &scrub.work), -EAGAIN);
+	CU_ASSERT_TRUE(scrub.next_page > 1);
+	CU_ASSERT_EQUAL(meddle(bench.path, "DELETE FROM events WHERE sequence < 5"), SQLITE_OK);
+	long long n_free = look_up(bench.path, "PRAGMA freelist_count");
+	CU_ASSERT_TRUE(n_free > 0);
+	CU_ASSERT_EQUAL(submit(&bench, &scrub.work), 0);
+	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA freelist_count"), n_free);
+}
+
 /* While somebody reads from the log it cannot be emptied: that is told, and nothing waits for it. */
 static void test_who_reads_the_log_is_told(void)
 {
@@ -341,6 +358,7 @@ static void test_refuses_what_is_in_use(void)
 UNIT_MAIN({ "nothing is left in the file", test_nothing_is_left_in_the_file },
 		  { "nothing is left between rows", test_nothing_is_left_between_rows },
 		  { "a gateway that runs erases", test_a_gateway_that_runs_erases },
+		  { "no page moves between steps", test_no_page_moves_between_steps },
 		  { "who reads the log is told", test_who_reads_the_log_is_told },
 		  { "the index forgets", test_the_index_forgets }, { "what is owed is dead", test_what_is_owed_is_dead },
 		  { "what is erased is not handled again", test_what_is_erased_is_not_handled_again },
