@@ -535,18 +535,24 @@ static bool load_sql(const char *path, const char *name)
 	return meddle(path, text) == SQLITE_OK && chmod(path, 0600) == 0;
 }
 
+/* Opens a journal of that version; in each there are three events for subscribers. */
+static void migrate(struct bench *bench, const char *name, long long version, struct answer *answer)
+{
+	bench_init(bench);
+	CU_ASSERT_TRUE_FATAL(load_sql(bench->path, name));
+	CU_ASSERT_EQUAL(look_up(bench->path, "PRAGMA user_version"), version);
+	open_store(bench);
+	CU_ASSERT_EQUAL(look_up(bench->path, "PRAGMA user_version"), 3);
+	ask(bench, (struct store_read){ 0 }, answer);
+	CU_ASSERT_EQUAL(answer->n_damaged, 0);
+	CU_ASSERT_EQUAL(answer->n, 3);
+}
+
 static void test_migrates_version_1(void)
 {
 	CLEANUP(bench_finish) struct bench bench;
 	CLEANUP(answer_finish) struct answer answer;
-	bench_init(&bench);
-	CU_ASSERT_TRUE_FATAL(load_sql(bench.path, "journal-1.sql"));
-	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 1);
-	open_store(&bench);
-	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 3);
-	ask(&bench, (struct store_read){ 0 }, &answer);
-	CU_ASSERT_EQUAL(answer.n_damaged, 0);
-	CU_ASSERT_EQUAL(answer.n, 3);
+	migrate(&bench, "journal-1.sql", 1, &answer);
 	CU_ASSERT_TRUE(has_id(&answer, 1, "evt_\xc3\xbc\"x"));
 	CU_ASSERT_EQUAL(append_owing(&bench, to_a, 1).sequence, 23);
 	CU_ASSERT_EQUAL(take(&bench, "a"), 1);
@@ -556,14 +562,7 @@ static void test_migrates_version_2(void)
 {
 	CLEANUP(bench_finish) struct bench bench;
 	CLEANUP(answer_finish) struct answer answer;
-	bench_init(&bench);
-	CU_ASSERT_TRUE_FATAL(load_sql(bench.path, "journal-2.sql"));
-	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 2);
-	open_store(&bench);
-	CU_ASSERT_EQUAL(look_up(bench.path, "PRAGMA user_version"), 3);
-	ask(&bench, (struct store_read){ 0 }, &answer);
-	CU_ASSERT_EQUAL(answer.n_damaged, 0);
-	CU_ASSERT_EQUAL(answer.n, 3);
+	migrate(&bench, "journal-2.sql", 2, &answer);
 	CU_ASSERT_TRUE(has_id(&answer, 2, "evt_retry"));
 	CU_ASSERT_EQUAL(answer.events[2]->traceparent.n, 0);
 	CU_ASSERT_EQUAL(take(&bench, "it"), 1);

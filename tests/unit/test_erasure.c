@@ -97,6 +97,15 @@ static uint64_t check(const struct bench *bench)
 	return check.n_events;
 }
 
+/* The last step of a gateway that erases: then nothing is left in any file. */
+static void scrub_to_nothing(struct bench *bench)
+{
+	struct store_scrub scrub = { .work.kind = WORK_SCRUB, .next_page = 1 };
+	CU_ASSERT_EQUAL(submit(bench, &scrub.work), 0);
+	CU_ASSERT_FALSE(has_person(bench->path));
+	CU_ASSERT_FALSE(has_person(bench->wal_path));
+}
+
 static struct erasure_tally erase_file(const struct bench *bench, const char *user)
 {
 	CLEANUP(filter_finish) struct filter filter;
@@ -176,10 +185,7 @@ static void test_a_gateway_that_runs_erases(void)
 	struct store_erasure erasure = { .work.kind = WORK_ERASE, .filter = &filter, .sequences = { 1, 2, 3 }, .n = 3 };
 	CU_ASSERT_EQUAL(submit(&bench, &erasure.work), 0);
 	CU_ASSERT_EQUAL(erasure.n_events, 1);
-	struct store_scrub scrub = { .work.kind = WORK_SCRUB, .next_page = 1 };
-	CU_ASSERT_EQUAL(submit(&bench, &scrub.work), 0);
-	CU_ASSERT_FALSE(has_person(bench.path));
-	CU_ASSERT_FALSE(has_person(bench.wal_path));
+	scrub_to_nothing(&bench);
 	/* positions stay, and what comes next is where it would have been */
 	CU_ASSERT_EQUAL(append_id(&bench, "next").sequence, 3);
 	ask(&bench, (struct store_read){ 0 }, &answer);
@@ -315,10 +321,7 @@ static void test_what_is_owed_is_dead(void)
 	CU_ASSERT_EQUAL(erasure.n_events, 1);
 	CU_ASSERT_EQUAL(erasure.n_deliveries, 1);
 	CU_ASSERT_EQUAL(erasure.n_attempts, 1);
-	struct store_scrub scrub = { .work.kind = WORK_SCRUB, .next_page = 1 };
-	CU_ASSERT_EQUAL(submit(&bench, &scrub.work), 0);
-	CU_ASSERT_FALSE(has_person(bench.path));
-	CU_ASSERT_FALSE(has_person(bench.wal_path));
+	scrub_to_nothing(&bench);
 	CU_ASSERT_EQUAL(look_up(bench.path, DEAD_AND_ERASED), 1);
 	close_store(&bench);
 	CU_ASSERT_EQUAL(check(&bench), 1);
