@@ -18,15 +18,14 @@ static void on_finding(void *context, const char *sentence)
 {
 	struct checking *checking = context;
 	CLEANUP(buffer_finish) struct buffer line = BUFFER_INIT;
-	if (checking->is_json) {
-		CLEANUP(buffer_finish) struct buffer text = BUFFER_INIT;
-		printable_add(&text, span_text(sentence));
-		if (text.failed || json_array_append_new(checking->findings, json_stringn(text.data, text.n)) < 0)
-			checking->error = -ENOMEM;
-		return;
-	}
+	int r = 0;
 	printable_add(&line, span_text(sentence));
-	int r = line.failed ? -ENOMEM : output_line(buffer_span(&line));
+	if (line.failed)
+		r = -ENOMEM;
+	else if (!checking->is_json)
+		r = output_line(buffer_span(&line));
+	else if (json_array_append_new(checking->findings, json_stringn(line.data, line.n)) < 0)
+		r = -ENOMEM;
 	if (r < 0)
 		checking->error = r;
 }
@@ -48,10 +47,9 @@ static int print_words(const struct inspection *inspection, const struct check *
 	return line.failed ? -ENOMEM : output_line(buffer_span(&line));
 }
 
-/* Takes the findings. */
 static int print_json(const struct inspection *inspection, const struct check *check, json_t *findings)
 {
-	return output_json_new(json_pack("{s:b, s:s, s:I, s:I, s:I, s:o}", "ok", check->n_findings == 0, "file",
+	return output_json_new(json_pack("{s:b, s:s, s:I, s:I, s:I, s:O}", "ok", check->n_findings == 0, "file",
 									 inspection->file.path, "events", (json_int_t)check->n_events, "deliveries",
 									 (json_int_t)check->n_deliveries, "attempts", (json_int_t)check->n_attempts,
 									 "findings", findings));
@@ -68,13 +66,8 @@ int journal_check(const struct invocation *invocation)
 	r = check_run(inspection, &check);
 	if (r == 0)
 		r = checking.error;
-	if (r < 0)
-		json_decref(checking.findings);
-	else if (checking.is_json)
-		r = print_json(inspection, &check, checking.findings);
-	else {
-		json_decref(checking.findings);
-		r = print_words(inspection, &check);
-	}
+	if (r == 0)
+		r = checking.is_json ? print_json(inspection, &check, checking.findings) : print_words(inspection, &check);
+	json_decref(checking.findings);
 	return r != CLI_OK ? r : check.n_findings ? CLI_E_NOT_SO : CLI_OK;
 }
