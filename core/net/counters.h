@@ -103,36 +103,56 @@ enum metric {
 	X(admin_roles_refused, ADMIN_REFUSED, "reason=\"role\"")     \
 	X(subscribers_stalled, STALLED, "")
 
-/* What becomes of a callback; each that got as far as its source's path has exactly one. X(name, outcome, reason) */
-#define CALLBACK_RESULTS(X)                                \
-	X(STORED, "stored", "")                                \
-	X(DUPLICATE, "duplicate", "")                          \
-	X(EMPTY, "malformed", "empty")                         \
-	X(TOO_DEEP, "malformed", "too_deep")                   \
-	X(NOT_JSON, "malformed", "not_json")                   \
-	X(NOT_AN_OBJECT, "malformed", "not_an_object")         \
-	X(DUPLICATE_KEY, "malformed", "duplicate_key")         \
-	X(INVALID_UTF8, "malformed", "invalid_utf8")           \
-	X(PREMATURE_END, "malformed", "premature_end")         \
-	X(TRAILING_BYTES, "malformed", "trailing_bytes")       \
-	X(NULL_IN_KEY, "malformed", "null_in_key")             \
-	X(SIGNATURE_MISSING, "refused", "signature_missing")   \
-	X(SIGNATURE_TOO_MANY, "refused", "signature_too_many") \
-	X(SIGNATURE_MISMATCH, "refused", "signature_mismatch") \
-	X(TAGS_MALFORMED, "refused", "tags_malformed")         \
-	X(TAGS_UNSIGNED, "refused", "tags_unsigned")           \
-	X(TAGS_SIGNATURE, "refused", "tags_signature")         \
-	X(LENGTH_REQUIRED, "refused", "length_required")       \
-	X(ENCODED, "refused", "content_encoding")              \
-	X(TOO_LARGE, "refused", "too_large")                   \
-	X(BODY_BAD, "refused", "body_malformed")               \
-	X(BODY_TIMEOUT, "refused", "body_timeout")             \
-	X(ABANDONED, "abandoned", "peer_gone")                 \
-	X(NO_MEMORY, "unavailable", "no_memory")               \
-	X(QUEUE_FULL, "unavailable", "queue_full")             \
-	X(STOPPING, "unavailable", "stopping")                 \
-	X(NOT_WRITTEN, "unavailable", "journal_not_writable")  \
-	X(TOO_SLOW, "unavailable", "journal_too_slow")
+/* X(row, name) */
+#define CALLBACK_OUTCOMES(X)  \
+	X(STORED, "stored")       \
+	X(DUPLICATE, "duplicate") \
+	X(MALFORMED, "malformed") \
+	X(REFUSED, "refused")     \
+	X(ABANDONED, "abandoned") \
+	X(UNAVAILABLE, "unavailable")
+
+enum callback_outcome {
+#define X(row, name) CALLBACK_OUTCOME_##row,
+	CALLBACK_OUTCOMES(X)
+#undef X
+		N_CALLBACK_OUTCOMES,
+};
+
+/* Their names. */
+extern const char *const callback_outcomes[N_CALLBACK_OUTCOMES];
+
+/* What becomes of a callback; each that got as far as its source's path has exactly one. X(name, row of
+ * CALLBACK_OUTCOMES, reason) */
+#define CALLBACK_RESULTS(X)                              \
+	X(STORED, STORED, "")                                \
+	X(DUPLICATE, DUPLICATE, "")                          \
+	X(EMPTY, MALFORMED, "empty")                         \
+	X(TOO_DEEP, MALFORMED, "too_deep")                   \
+	X(NOT_JSON, MALFORMED, "not_json")                   \
+	X(NOT_AN_OBJECT, MALFORMED, "not_an_object")         \
+	X(DUPLICATE_KEY, MALFORMED, "duplicate_key")         \
+	X(INVALID_UTF8, MALFORMED, "invalid_utf8")           \
+	X(PREMATURE_END, MALFORMED, "premature_end")         \
+	X(TRAILING_BYTES, MALFORMED, "trailing_bytes")       \
+	X(NULL_IN_KEY, MALFORMED, "null_in_key")             \
+	X(SIGNATURE_MISSING, REFUSED, "signature_missing")   \
+	X(SIGNATURE_TOO_MANY, REFUSED, "signature_too_many") \
+	X(SIGNATURE_MISMATCH, REFUSED, "signature_mismatch") \
+	X(TAGS_MALFORMED, REFUSED, "tags_malformed")         \
+	X(TAGS_UNSIGNED, REFUSED, "tags_unsigned")           \
+	X(TAGS_SIGNATURE, REFUSED, "tags_signature")         \
+	X(LENGTH_REQUIRED, REFUSED, "length_required")       \
+	X(ENCODED, REFUSED, "content_encoding")              \
+	X(TOO_LARGE, REFUSED, "too_large")                   \
+	X(BODY_BAD, REFUSED, "body_malformed")               \
+	X(BODY_TIMEOUT, REFUSED, "body_timeout")             \
+	X(ABANDONED, ABANDONED, "peer_gone")                 \
+	X(NO_MEMORY, UNAVAILABLE, "no_memory")               \
+	X(QUEUE_FULL, UNAVAILABLE, "queue_full")             \
+	X(STOPPING, UNAVAILABLE, "stopping")                 \
+	X(NOT_WRITTEN, UNAVAILABLE, "journal_not_writable")  \
+	X(TOO_SLOW, UNAVAILABLE, "journal_too_slow")
 
 enum callback_result {
 #define X(name, outcome, reason) CALLBACK_##name,
@@ -142,7 +162,8 @@ enum callback_result {
 	CALLBACK_UNDECIDED = N_CALLBACK_RESULTS,
 };
 
-const char *callback_outcome(enum callback_result result);
+enum callback_outcome callback_outcome(enum callback_result result);
+const char *callback_outcome_name(enum callback_result result);
 /* Empty where the outcome says it all. */
 const char *callback_reason(enum callback_result result);
 

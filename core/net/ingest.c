@@ -111,7 +111,7 @@ static void log_others(const struct callback *callback, enum callback_result res
 {
 	static struct log_limit limits[N_CALLBACK_RESULTS];
 	const struct exchange *exchange = &callback->exchange;
-	log_warning_limited_by(&limits[result], "callback", LOG_TEXT("outcome", callback_outcome(result)),
+	log_warning_limited_by(&limits[result], "callback", LOG_TEXT("outcome", callback_outcome_name(result)),
 						   LOG_TEXT("reason", callback_reason(result)),
 						   LOG_TEXT("source", exchange->source->config->name), LOG_NUMBER("bytes", callback->n_bytes),
 						   error ? LOG_ERRNO(error) : LOG_NOTHING, LOG_SPAN("peer", describe_peer(exchange)));
@@ -390,7 +390,8 @@ static void count_kept(struct reactor *reactor, struct callback *callback, const
 	}
 	if (result->status == COMMIT_STORED)
 		callback->exchange.source->tally->counters.n_bytes += callback->n_bytes;
-	log_kept(callback, is_late ? "late" : callback_outcome(kept), callback_reason(kept), result->sequence, durable_ns);
+	log_kept(callback, is_late ? "late" : callback_outcome_name(kept), callback_reason(kept), result->sequence,
+			 durable_ns);
 }
 
 static void tell(struct callback *callback, const struct ingest_result *result)
@@ -398,7 +399,7 @@ static void tell(struct callback *callback, const struct ingest_result *result)
 	CLEANUP(buffer_finish) struct buffer json = BUFFER_INIT;
 	char position[POSITION_TEXT_SIZE];
 	buffer_add_text(&json, "{\"outcome\":");
-	buffer_add_json(&json, span_text(callback_outcome(result_of(result))));
+	buffer_add_json(&json, span_text(callback_outcome_name(result_of(result))));
 	buffer_add_json_member(&json, "position",
 						   describe_position(callback->exchange.reactor->gateway, result->sequence, position));
 	buffer_add_text(&json, "}\n");

@@ -31,17 +31,29 @@ static const struct {
 #undef X
 };
 
+const char *const callback_outcomes[] = {
+#define X(row, name) name,
+	CALLBACK_OUTCOMES(X)
+#undef X
+};
+
 static const struct {
-	const char *outcome, *reason;
+	enum callback_outcome outcome;
+	const char *reason;
 } results[] = {
-#define X(name, outcome, reason) { outcome, reason },
+#define X(name, outcome, reason) { CALLBACK_OUTCOME_##outcome, reason },
 	CALLBACK_RESULTS(X)
 #undef X
 };
 
-const char *callback_outcome(enum callback_result result)
+enum callback_outcome callback_outcome(enum callback_result result)
 {
 	return results[result].outcome;
+}
+
+const char *callback_outcome_name(enum callback_result result)
+{
+	return callback_outcomes[callback_outcome(result)];
 }
 
 const char *callback_reason(enum callback_result result)
@@ -133,7 +145,8 @@ static void add_callbacks(struct scrape *scrape, enum metric metric)
 	for (size_t source = 0; source < config->n_sources; source++)
 		for (size_t i = 0; i < N_CALLBACK_RESULTS; i++) {
 			begin_source_sample(scrape->text, metric, config->sources[source].name);
-			buffer_add_printf(scrape->text, ",outcome=\"%s\",reason=\"%s\"} ", results[i].outcome, results[i].reason);
+			buffer_add_printf(scrape->text, ",outcome=\"%s\",reason=\"%s\"} ", callback_outcome_name(i),
+							  results[i].reason);
 			buffer_add_u64(scrape->text, sum_result(scrape, source, i));
 			buffer_add_char(scrape->text, '\n');
 		}

@@ -9,14 +9,12 @@
 #define DEFAULT_STEP_S 60
 #define MAX_SPAN_S ((uint64_t)HISTORY_SLOTS * HISTORY_SLOT_S)
 
-static const char *const callback_outcomes[] = { "stored",  "duplicate", "malformed",
-												 "refused", "abandoned", "unavailable" };
 static const char *const delivery_outcomes[SUPERVISOR_HISTORY_COLUMNS] = { "done", "retry", "dead" };
 
 enum column {
 	COLUMN_CALLBACKS,
-	COLUMN_FAILED_ANSWERS = COLUMN_CALLBACKS + ARRAY_LENGTH(callback_outcomes), /* 5xx */
-	COLUMN_SUBSCRIBERS,                                                         /* how many there were at the end */
+	COLUMN_FAILED_ANSWERS = COLUMN_CALLBACKS + N_CALLBACK_OUTCOMES, /* 5xx */
+	COLUMN_SUBSCRIBERS,                                             /* how many there were at the end */
 	COLUMN_DURABLE,
 	N_COLUMNS = COLUMN_DURABLE + HISTOGRAM_BUCKETS,
 };
@@ -37,10 +35,7 @@ static uint32_t *row_of(struct reactor *reactor)
 
 void series_count_callback(struct reactor *reactor, enum callback_result result)
 {
-	size_t i = 0;
-	while (strcmp(callback_outcomes[i], callback_outcome(result)) != 0)
-		i++;
-	row_of(reactor)[COLUMN_CALLBACKS + i]++;
+	row_of(reactor)[COLUMN_CALLBACKS + callback_outcome(result)]++;
 }
 
 void series_count_durable(struct reactor *reactor, uint64_t took_ns)
@@ -161,8 +156,8 @@ static void conclude(struct survey *survey)
 	uint64_t end_ns = (series->first_slot + series->n_points * series->slots_a_point) * HISTORY_SLOT_S * NS_PER_S;
 	buffer_add_printf(&json, "{\"step\":%llu", (unsigned long long)series->step_s);
 	operator_add_time(&json, "until", clock_wall_ms() + ((int64_t)end_ns - (int64_t)clock_monotonic_ns()) / NS_PER_MS);
-	add_group(&json, "callbacks", callback_outcomes, ARRAY_LENGTH(callback_outcomes), sums + COLUMN_CALLBACKS,
-			  N_COLUMNS, series->n_points);
+	add_group(&json, "callbacks", callback_outcomes, N_CALLBACK_OUTCOMES, sums + COLUMN_CALLBACKS, N_COLUMNS,
+			  series->n_points);
 	add_quantile(&json, "durable_p50_ms", sums, series->n_points, 50);
 	add_quantile(&json, "durable_p99_ms", sums, series->n_points, 99);
 	buffer_add_char(&json, ',');
