@@ -22,9 +22,9 @@ bool buffer_reserve(struct buffer *b, size_t n)
 	}
 	if (need <= b->cap)
 		return true;
-	size_t cap = b->cap ? b->cap : 64;
-	while (cap < need)
-		cap += cap / 2 + 1;
+	size_t cap = b->cap ? b->cap + b->cap / 2 : 64;
+	if (cap < need)
+		cap = need;
 	char *data = realloc(b->data, cap);
 	if (!data) {
 		b->failed = true;
@@ -105,45 +105,24 @@ static void add_escape(struct buffer *b, unsigned char c)
 	}
 }
 
-/* Bytes from the start that need no escape. */
-static size_t plain_run(struct span s)
-{
-	size_t i = 0;
-	while (i < s.n && (unsigned char)s.data[i] >= 0x20 && (unsigned char)s.data[i] < 0x80 && s.data[i] != '"' &&
-		   s.data[i] != '\\' && s.data[i] != 0x7f)
-		i++;
-	return i;
-}
-
-/* The length of the well-formed sequence beyond ASCII at the start, 0 if there is none. */
-static size_t utf8_run(struct span s)
-{
-	for (size_t n = 2; n <= 4 && n <= s.n; n++)
-		if (span_is_utf8(span_of(s.data, n)))
-			return n;
-	return 0;
-}
-
 void buffer_add_json(struct buffer *b, struct span text)
 {
 	buffer_add_char(b, '"');
 	while (text.n) {
-		size_t n = plain_run(text);
+		size_t n = span_literal_run(text);
 		buffer_add(b, span_of(text.data, n));
 		text = span_skip(text, n);
 		if (!text.n)
 			break;
-		unsigned char c = (unsigned char)text.data[0];
-		if (c < 0x80) {
-			add_escape(b, c);
-			n = 1;
-		} else if ((n = utf8_run(text))) {
+		uint32_t point;
+		n = span_utf8_sequence(text, &point);
+		if (n == 1)
+			add_escape(b, (unsigned char)point);
+		else if (n)
 			buffer_add(b, span_of(text.data, n));
-		} else {
+		else
 			buffer_add_text(b, "\xef\xbf\xbd");
-			n = 1;
-		}
-		text = span_skip(text, n);
+		text = span_skip(text, n ? n : 1);
 	}
 	buffer_add_char(b, '"');
 }

@@ -119,35 +119,18 @@ static void put_time(struct line *line)
 	put_text(line, text);
 }
 
-/* Printable ASCII that stands for itself between quotes. */
-static bool is_literal(char c)
-{
-	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
-}
-
-static size_t literal_run(struct span s)
-{
-	size_t n = 0;
-	while (n < s.n && is_literal(s.data[n]))
-		n++;
-	return n;
-}
-
 /* --- key=value ---------------------------------------------------------------------------------------------------- */
 
 static bool is_plain(struct span s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_literal(s.data[i]) || s.data[i] == ' ' || s.data[i] == '=')
-			return false;
-	return s.n > 0;
+	return s.n > 0 && span_literal_run(s) == s.n && !memchr(s.data, ' ', s.n) && !memchr(s.data, '=', s.n);
 }
 
 static void put_quoted(struct line *line, struct span s)
 {
 	put_char(line, '"');
 	while (s.n) {
-		size_t n = literal_run(s);
+		size_t n = span_literal_run(s);
 		put(line, span_of(s.data, n));
 		s = span_skip(s, n);
 		if (!s.n)
@@ -177,29 +160,13 @@ static void put_text_value(struct line *line, struct span s)
 
 /* --- JSON --------------------------------------------------------------------------------------------------------- */
 
-/* The length of the well-formed sequence beyond ASCII at the start, and what it stands for; 0 if there is none. */
-static size_t read_utf8(struct span s, uint32_t *ret_point)
-{
-	for (size_t n = 2; n <= 4 && n <= s.n; n++) {
-		if (!span_is_utf8(span_of(s.data, n)))
-			continue;
-		uint32_t point = (unsigned char)s.data[0] & (0x7fu >> n);
-		for (size_t i = 1; i < n; i++)
-			point = point << 6 | ((unsigned char)s.data[i] & 0x3f);
-		*ret_point = point;
-		return n;
-	}
-	return 0;
-}
-
 /* The character at the start as an escape; bytes that are none become U+FFFD. Returns its length. */
 static size_t put_json_escape(struct line *line, struct span s)
 {
-	unsigned char c = (unsigned char)s.data[0];
-	uint32_t point = c < 0x80 ? c : 0xfffd;
-	size_t n = c < 0x80 ? 0 : read_utf8(s, &point);
-	if (c == '"' || c == '\\') {
-		put(line, span_of((const char[]){ '\\', (char)c }, 2));
+	uint32_t point = 0xfffd;
+	size_t n = span_utf8_sequence(s, &point);
+	if (point == '"' || point == '\\') {
+		put(line, span_of((const char[]){ '\\', (char)point }, 2));
 	} else if (point > 0xffff) {
 		put_hex(line, "\\u", 0xd800 + ((point - 0x10000) >> 10), 4);
 		put_hex(line, "\\u", 0xdc00 + ((point - 0x10000) & 0x3ff), 4);
@@ -227,7 +194,7 @@ static void put_json_value(struct line *line, struct span s)
 	bool is_cut = s.n < n_all;
 	put_char(line, '"');
 	while (s.n) {
-		size_t n = literal_run(s);
+		size_t n = span_literal_run(s);
 		put(line, span_of(s.data, n));
 		s = span_skip(s, n);
 		if (s.n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/span.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 static char lower(char c)
@@ -85,8 +86,34 @@ char *span_dup(struct span s)
 	return copy;
 }
 
-/* The length of the UTF-8 sequence that `lead` opens, and the least code point that
- * may be written with so many bytes; 0 for a byte that opens none. */
+static bool is_literal(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Eight bytes at a time. Of `found`, the lowest bit counts: those above it may be borrows. */
+size_t span_literal_run(struct span s)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	size_t n = 0;
+	uint64_t word;
+	for (; s.n - n >= sizeof word; n += sizeof word) {
+		memcpy(&word, s.data + n, sizeof word);
+		word = le64toh(word);
+		uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\', del = word ^ ones * 0x7f;
+		uint64_t found = (quote - ones) | (backslash - ones) | (del - ones) | (word - ones * ' ') | word;
+		if (found & tops)
+			return n + (size_t)__builtin_ctzll(found & tops) / 8;
+	}
+	while (n < s.n && is_literal(s.data[n]))
+		n++;
+	return n;
+}
+
+/* --- UTF-8 -------------------------------------------------------------------------------------------------------- */
+
+/* The length of the sequence that `lead` opens, and the least code point that may be written with so many bytes; 0 for
+ * a byte that opens none. */
 static size_t sequence_length(unsigned char lead, uint32_t *ret_least)
 {
 	if (lead < 0x80) {
@@ -108,42 +135,43 @@ static size_t sequence_length(unsigned char lead, uint32_t *ret_least)
 	return 0;
 }
 
+size_t span_utf8_sequence(struct span s, uint32_t *ret_point)
+{
+	uint32_t least;
+	size_t length = s.n ? sequence_length((unsigned char)s.data[0], &least) : 0;
+	if (length == 0 || length > s.n)
+		return 0;
+	uint32_t point = (unsigned char)s.data[0] & (length == 1 ? 0x7fu : 0x7fu >> length);
+	for (size_t i = 1; i < length; i++) {
+		unsigned char next = (unsigned char)s.data[i];
+		if ((next & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (next & 0x3fu);
+	}
+	if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+		return 0;
+	*ret_point = point;
+	return length;
+}
+
 /* Whether the next eight bytes are all ASCII. */
-static bool is_ascii_word(struct span s, size_t at)
+static bool is_ascii_word(struct span s)
 {
 	uint64_t word;
-	if (s.n - at < sizeof word)
+	if (s.n < sizeof word)
 		return false;
-	memcpy(&word, s.data + at, sizeof word);
+	memcpy(&word, s.data, sizeof word);
 	return (word & 0x8080808080808080u) == 0;
 }
 
 bool span_is_utf8(struct span s)
 {
-	for (size_t i = 0; i < s.n;) {
-		if (is_ascii_word(s, i)) {
-			i += 8;
-			continue;
-		}
-		unsigned char lead = (unsigned char)s.data[i];
-		uint32_t least;
-		size_t length = sequence_length(lead, &least);
-		if (length == 1) {
-			i++;
-			continue;
-		}
-		if (length == 0 || length > s.n - i)
+	uint32_t point;
+	while (s.n) {
+		size_t n = is_ascii_word(s) ? 8 : span_utf8_sequence(s, &point);
+		if (n == 0)
 			return false;
-		uint32_t point = lead & (0x7fu >> length);
-		for (size_t k = 1; k < length; k++) {
-			unsigned char next = (unsigned char)s.data[i + k];
-			if ((next & 0xc0) != 0x80)
-				return false;
-			point = point << 6 | (next & 0x3fu);
-		}
-		if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-			return false;
-		i += length;
+		s = span_skip(s, n);
 	}
 	return true;
 }

@@ -61,7 +61,13 @@ bool span_to_u64(struct span s, uint64_t max, uint64_t *ret_value);
 struct span span_decimal(uint64_t value, char digits[static SPAN_DECIMAL_BYTES]);
 /* A terminated copy that the caller frees; NULL without memory. A NUL inside stays. */
 char *span_dup(struct span s);
-/* True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+/* How many bytes from the start are printable ASCII that stands for itself between quotes: neither quote nor backslash.
+ */
+size_t span_literal_run(struct span s);
+/* The length of the well-formed UTF-8 sequence (RFC 3629: no surrogates, no overlong forms) at the start, 1 to 4 bytes,
+ * and its code point; 0 if there is none. */
+size_t span_utf8_sequence(struct span s, uint32_t *ret_point);
+/* True if all of it is well-formed UTF-8. */
 bool span_is_utf8(struct span s);
 
 #endif

@@ -48,6 +48,11 @@ static enum place place_of(enum place object, struct span key)
 	return ELSEWHERE;
 }
 
+static struct span rest_of(const struct scan *scan)
+{
+	return span_of(scan->at, (size_t)(scan->end - scan->at));
+}
+
 static void skip_blanks(struct scan *scan)
 {
 	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
@@ -86,46 +91,31 @@ static bool read_escape(struct scan *scan)
 	return !is_surrogate;
 }
 
-/* Eight bytes at a time, as far as all of them stand for themselves: no quote, no backslash, no control character. (A
- * word has a zero byte if and only if (word - 0x01...01) & ~word has the top bit of some byte.) */
-static void skip_plain_bytes(struct scan *scan)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-	uint64_t word;
-	while (scan->end - scan->at >= (ptrdiff_t)sizeof word) {
-		memcpy(&word, scan->at, sizeof word);
-		uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-		uint64_t found = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((word - ones * ' ') & ~word);
-		if (found & tops)
-			return;
-		scan->at += sizeof word;
-	}
-}
-
-/* With its quotes; ret_text is what is between them. UTF-8 is looked at for the whole body. */
+/* With its quotes; ret_text is what is between them. */
 static bool read_text(struct scan *scan, struct span *ret_text, bool *ret_has_escapes)
 {
 	if (!take(scan, '"'))
 		return false;
 	const char *start = scan->at;
 	*ret_has_escapes = false;
-	skip_plain_bytes(scan);
-	while (scan->at < scan->end) {
-		char c = *scan->at++;
-		if (c == '"') {
+	for (;;) {
+		scan->at += span_literal_run(rest_of(scan));
+		if (take(scan, '"')) {
 			*ret_text = span_of(start, (size_t)(scan->at - 1 - start));
 			return true;
 		}
-		if ((unsigned char)c < 0x20)
-			return false;
-		if (c == '\\') {
+		if (take(scan, '\\')) {
 			*ret_has_escapes = true;
 			if (!read_escape(scan))
 				return false;
-			skip_plain_bytes(scan);
+			continue;
 		}
+		uint32_t point;
+		size_t n = span_utf8_sequence(rest_of(scan), &point);
+		if (n == 0 || point < 0x20)
+			return false;
+		scan->at += n;
 	}
-	return false;
 }
 
 static bool keep_text(struct scan *scan, enum place place)
@@ -171,7 +161,7 @@ static bool read_number(struct scan *scan)
 
 static bool read_word(struct scan *scan, struct span word)
 {
-	if (!span_starts_with(span_of(scan->at, (size_t)(scan->end - scan->at)), word))
+	if (!span_starts_with(rest_of(scan), word))
 		return false;
 	scan->at += word.n;
 	return true;
@@ -288,8 +278,7 @@ bool outline_read(struct span body, size_t max_depth, struct outline *ret_outlin
 	struct outline outline = { 0 };
 	struct scan scan = { .at = body.data, .end = body.data + body.n, .max_depth = max_depth, .outline = &outline };
 	skip_blanks(&scan);
-	if (scan.at == scan.end || *scan.at != '{' || !read_value(&scan, ROOT) || scan.at != scan.end ||
-		!span_is_utf8(body))
+	if (scan.at == scan.end || *scan.at != '{' || !read_value(&scan, ROOT) || scan.at != scan.end)
 		return false;
 	*ret_outline = outline;
 	return true;

@@ -9,6 +9,7 @@
 
 #include "unit.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -155,7 +156,10 @@ static void test_span_utf8_all(void)
 		for (uint32_t point = 0; point < ends[n]; point++) {
 			char bytes[4];
 			bool is_good = n == shortest(point) && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
-			if (span_is_utf8(span_of(bytes, encode(point, n, bytes))) != is_good)
+			uint32_t found = UINT32_MAX;
+			struct span text = span_of(bytes, encode(point, n, bytes));
+			if (span_is_utf8(text) != is_good || span_utf8_sequence(text, &found) != (is_good ? n : 0) ||
+				(is_good && found != point))
 				n_wrong++;
 		}
 	CU_ASSERT_EQUAL(n_wrong, 0);
@@ -183,6 +187,27 @@ static void test_span_utf8(void)
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		CU_ASSERT_FALSE(span_is_utf8(texts[i]));
+}
+
+/* Each byte at each place of two words, in front of each other: what is found in one must not hide in a borrow of
+ * another. */
+static void test_span_literal_run(void)
+{
+	char bytes[16];
+	size_t n_wrong = 0;
+	for (size_t at = 0; at < sizeof bytes; at++)
+		for (unsigned pair = 0; pair < 0x10000; pair++) {
+			memset(bytes, 'a', sizeof bytes);
+			bytes[at] = (char)(pair >> 8);
+			bytes[(at + 1) % sizeof bytes] = (char)pair;
+			size_t expected = 0;
+			while (expected < sizeof bytes && isprint((unsigned char)bytes[expected]) && bytes[expected] != '"' &&
+				   bytes[expected] != '\\')
+				expected++;
+			for (size_t n = 0; n <= sizeof bytes; n++)
+				n_wrong += span_literal_run(span_of(bytes, n)) != (n < expected ? n : expected);
+		}
+	CU_ASSERT_EQUAL(n_wrong, 0);
 }
 
 /* ---- buffers ---- */
@@ -688,6 +713,7 @@ UNIT_MAIN({ "spans are compared by their bytes", test_span_compares },
 		  { "numbers: refuses what is more than digits, or too much", test_span_numbers_refuse },
 		  { "a copy keeps its NUL", test_span_dup }, { "UTF-8: every code point in every length", test_span_utf8_all },
 		  { "UTF-8: refuses what is cut or stray", test_span_utf8 },
+		  { "bytes that stand for themselves", test_span_literal_run },
 		  { "a buffer takes text and numbers", test_buffer_adds },
 		  { "a buffer grows by steps and starts anew", test_buffer_grows },
 		  { "a buffer without memory says so and keeps what it has", test_buffer_fails },
