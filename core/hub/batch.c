@@ -7,6 +7,8 @@
 
 /* What the header of a frame of 126 to 65535 bytes takes: nearly every event. */
 #define USUAL_HEADER_BYTES 4
+/* What a frame has besides the body, mostly. */
+#define USUAL_MORE_BYTES 320
 
 /* Appends one frame. The payload's length is known only behind it, so it is moved if its header is not of the usual
  * length. */
@@ -27,11 +29,21 @@ static size_t add_frame(struct buffer *bytes, const struct event *event, const s
 	return n_header;
 }
 
+/* Mostly all of it, so that the memory need not grow, and move, again and again. */
+static size_t estimate_bytes(const struct batch *batch)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < batch->n; i++)
+		n += batch->entries[i].event->body.n + USUAL_MORE_BYTES;
+	return n;
+}
+
 static int encode(struct batch *batch, const char *epoch)
 {
 	CLEANUP(buffer_finish) struct buffer bytes = BUFFER_INIT;
 	struct position position = { 0 };
 	memcpy(position.epoch, epoch, strnlen(epoch, POSITION_MAX_EPOCH));
+	(void)buffer_reserve(&bytes, estimate_bytes(batch));
 	for (size_t i = 0; i < batch->n; i++) {
 		struct batch_entry *entry = &batch->entries[i];
 		size_t start = bytes.n;
