@@ -16,6 +16,7 @@ static struct {
 	pthread_cond_t wake;
 	pthread_t thread;
 	bool is_running;     /* {lock} */
+	bool is_waiting;     /* {lock}: it must be woken up for a line */
 	bool is_stopping;    /* {lock} */
 	char *waiting;       /* {lock} WAITING_BYTES; NULL while it is not running */
 	char *leaving;       /* the thread's: the same size, changes place with `waiting` */
@@ -38,6 +39,7 @@ static void write_all(struct span lines)
 
 void log_outlet_put(struct span line)
 {
+	bool must_wake = false;
 	(void)pthread_mutex_lock(&outlet.lock);
 	if (!outlet.is_running) {
 		write_all(line);
@@ -46,22 +48,34 @@ void log_outlet_put(struct span line)
 	} else {
 		memcpy(outlet.waiting + outlet.n_waiting, line.data, line.n);
 		outlet.n_waiting += line.n;
-		if (outlet.n_waiting == line.n)
-			(void)pthread_cond_signal(&outlet.wake);
+		must_wake = outlet.is_waiting;
+		outlet.is_waiting = false;
 	}
 	(void)pthread_mutex_unlock(&outlet.lock);
+	if (must_wake)
+		(void)pthread_cond_signal(&outlet.wake);
 }
 
-/* Waits for lines; false at the end. */
-static bool wait_for_lines(bool *ret_is_stopping)
+/* False at the end. */
+static bool wait_for_lines(void)
 {
 	(void)pthread_mutex_lock(&outlet.lock);
-	while (outlet.n_waiting == 0 && !outlet.is_stopping)
+	while (outlet.n_waiting == 0 && !outlet.is_stopping) {
+		outlet.is_waiting = true;
 		(void)pthread_cond_wait(&outlet.wake, &outlet.lock);
+	}
+	outlet.is_waiting = false;
 	bool has_lines = outlet.n_waiting > 0;
-	*ret_is_stopping = outlet.is_stopping;
 	(void)pthread_mutex_unlock(&outlet.lock);
 	return has_lines;
+}
+
+static bool is_stopping(void)
+{
+	(void)pthread_mutex_lock(&outlet.lock);
+	bool is = outlet.is_stopping;
+	(void)pthread_mutex_unlock(&outlet.lock);
+	return is;
 }
 
 static struct span take_lines(uint64_t *ret_n_left_out)
@@ -78,17 +92,25 @@ static struct span take_lines(uint64_t *ret_n_left_out)
 	return span_of(lines, n);
 }
 
+/* False if there were none. */
+static bool write_lines(void)
+{
+	uint64_t n_left_out;
+	struct span lines = take_lines(&n_left_out);
+	write_all(lines);
+	if (n_left_out)
+		log_warning("lines are missing here: whoever reads the log is too slow", LOG_NUMBER("lines", n_left_out));
+	return lines.n > 0;
+}
+
+/* While lines keep coming, they are written every few milliseconds, and nobody has to wake this up for them. */
 static void *run(void *unused)
 {
-	bool is_stopping;
-	while (wait_for_lines(&is_stopping)) {
-		uint64_t n_left_out;
-		if (!is_stopping)
-			(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = GATHERING_NS }, NULL);
-		write_all(take_lines(&n_left_out));
-		if (n_left_out)
-			log_warning("lines are missing here: whoever reads the log is too slow", LOG_NUMBER("lines", n_left_out));
-	}
+	while (wait_for_lines())
+		do
+			if (!is_stopping())
+				(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = GATHERING_NS }, NULL);
+		while (write_lines());
 	return unused;
 }
 
