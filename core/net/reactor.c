@@ -13,7 +13,7 @@
 
 /* After so long a time the loop looks whether somebody else waits, above all a callback; the clock is looked at after
  * so many writes. */
-#define SLICE_NS (NS_PER_MS / 2)
+#define SLICE_NS NS_PER_MS
 #define WRITES_A_STEP 16
 
 /* --- the hub's wishes ------------------------------------------------------------------------------------------- */
