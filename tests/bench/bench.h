@@ -69,7 +69,7 @@ size_t frame_length(const uint8_t *bytes, size_t n, size_t *ret_header);
 
 /* --- what a process costs --- */
 
-/* CPU time, user and system. */
+/* CPU time, user and system, of all its threads. */
 double cpu_seconds(int pid);
 /* Its share of the memory that it has (PSS), in bytes. */
 uint64_t memory_bytes(int pid);

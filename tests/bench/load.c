@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The load: subscribers that check all they get, and senders that sign what they send, in one loop of one thread.
- * Prints one line of JSON. Knows belfry.v1; yardstick.c speaks as much of it as is needed here.
+ * Knows belfry.v1; yardstick.c speaks as much of it as is needed here.
  *
- *     load port=PORT pid=PID secret=TEXT [subscribers=1000] [in_flight=1] [seconds=3] ...
+ *     load port=PORT pid=PID secret=TEXT [subscribers=1000] [in_flight=1] [seconds=0.5] ...
+ *
+ * Says "ready" when all are connected and it has warmed up. Then each line of its standard input is a round, and has
+ * one line of JSON as its answer: so two loads can take turns, and what else happens on the machine happens to both.
  *
  * A callback is over when it is answered and everybody whom it concerns has got it; then its sender sends the next one.
  * With rate=, callbacks are due at fixed moments instead, and latencies count from when they were due.
@@ -25,9 +28,9 @@
 #define PATIENCE_NS (30 * NS_PER_S)
 
 static struct {
-	double port, sender_port, pid, subscribers, in_flight, seconds, warm_up, rate, has_tls, has_own_filters;
+	double port, sender_port, pid, subscribers, in_flight, seconds, warm_up, rate, has_tls, has_own_filters, spins;
 	const char *secret, *token, *path;
-} options = { .in_flight = 1, .seconds = 3, .warm_up = 1.5, .path = "/callbacks/cronofy", .secret = "", .token = "" };
+} options = { .in_flight = 1, .seconds = 0.5, .warm_up = 0.5, .path = "/callbacks/cronofy", .secret = "", .token = "" };
 
 static const struct parameter parameters[] = {
 	{ "port", NULL, &options.port },
@@ -41,8 +44,9 @@ static const struct parameter parameters[] = {
 	{ "tls", NULL, &options.has_tls },
 	{ "in_flight", NULL, &options.in_flight }, /* callbacks on their way at the same time */
 	{ "rate", NULL, &options.rate },           /* callbacks a second, instead of one after the other */
-	{ "warm_up", NULL, &options.warm_up },
-	{ "seconds", NULL, &options.seconds },
+	{ "spin", NULL, &options.spins },          /* 1: never sleeps. Who sends to a sleeper pays for waking it up */
+	{ "warm_up", NULL, &options.warm_up },     /* seconds, before the first round; a fifth of it before each */
+	{ "seconds", NULL, &options.seconds },     /* of each round */
 	{ 0 },
 };
 
@@ -361,7 +365,9 @@ static void turn(uint64_t wait_ns)
 	int n = epoll_wait(sender_epoll, events, MAX_EVENTS, 0);
 	for (int i = 0; i < n; i++)
 		on_sender(&senders[events[i].data.u64], events[i].events);
-	n = epoll_pwait2(epoll, events, MAX_EVENTS, n > 0 ? &(struct timespec){ 0 } : &wait, NULL);
+	if (n > 0 || options.spins > 0)
+		wait = (struct timespec){ 0 };
+	n = epoll_pwait2(epoll, events, MAX_EVENTS, &wait, NULL);
 	for (int i = 0; i < n; i++)
 		if (events[i].data.u64 < n_peers)
 			on_peer(events[i].data.u64);
@@ -380,11 +386,14 @@ static bool is_anything_under_way(void)
 	return false;
 }
 
+/* All senders have their turn: one that never says anything would be closed. */
 static void send_what_is_due(uint64_t start_ns, uint64_t *n_sent, uint64_t *ret_wait_ns)
 {
+	static size_t last;
 	uint64_t now = now_ns();
 	*ret_wait_ns = NS_PER_S / 20;
-	for (size_t i = 0; i < n_senders; i++) {
+	for (size_t n = 0, i = last; n < n_senders; n++) {
+		i = (i + 1) % n_senders;
 		uint64_t due = options.rate > 0 ? start_ns + (uint64_t)((double)*n_sent * 1e9 / options.rate) : now;
 		if (due > now) {
 			*ret_wait_ns = due - now;
@@ -393,6 +402,7 @@ static void send_what_is_due(uint64_t start_ns, uint64_t *n_sent, uint64_t *ret_
 		if (!sender_is_free(&senders[i]))
 			continue;
 		sender_start(&senders[i], options.rate > 0 ? due : now_ns());
+		last = i;
 		++*n_sent;
 	}
 }
@@ -420,27 +430,46 @@ static void connect_all(void)
 	}
 }
 
-static void measure(void)
+/* Also after the other load's round: caches are warm again when it counts. */
+static void warm_up(double seconds)
 {
-	uint64_t memory_before = memory_bytes((int)options.pid);
-	connect_all();
-	uint64_t memory_after = memory_bytes((int)options.pid);
-	start_senders();
-	if (options.warm_up > 0)
-		(void)run(options.warm_up);
+	is_measuring = false;
+	if (seconds > 0)
+		(void)run(seconds);
+	n_answers = n_deliveries = answers.n = deliveries.n = 0;
 	is_measuring = true;
+}
+
+static void measure(double memory_per_subscriber)
+{
+	warm_up(options.warm_up / 5);
 	double cpu_before = cpu_seconds((int)options.pid);
 	double seconds = run(options.seconds);
 	double cpu = cpu_seconds((int)options.pid) - cpu_before;
-	printf("{\"subscribers\":%zu,\"in_flight\":%zu,\"rate\":%g,\"body_bytes\":%zu,\"seconds\":%.3f,\"cpu_s\":%.2f,"
-		   "\"callbacks\":%llu,\"deliveries\":%llu,\"refused\":%llu,\"faults\":%llu,\"memory_per_subscriber\":%.0f",
+	printf("{\"subscribers\":%zu,\"in_flight\":%zu,\"rate\":%g,\"body_bytes\":%zu,\"seconds\":%.3f,\"cpu_s\":%.6f,"
+		   "\"callbacks\":%llu,\"deliveries\":%llu,\"memory_per_subscriber\":%.0f",
 		   n_peers, n_senders, options.rate, n_senders ? senders[0].request.n - senders[0].request.n_head : 0, seconds,
-		   cpu, (unsigned long long)n_answers, (unsigned long long)n_deliveries, (unsigned long long)n_refused,
-		   (unsigned long long)n_faults,
-		   n_peers ? ((double)memory_after - (double)memory_before) / (double)n_peers : 0);
+		   cpu, (unsigned long long)n_answers, (unsigned long long)n_deliveries, memory_per_subscriber);
 	samples_print("answer", &answers);
 	samples_print("delivery", &deliveries);
 	printf("}\n");
+	(void)fflush(stdout);
+}
+
+static void measure_rounds(void)
+{
+	char line[8];
+	uint64_t memory_before = memory_bytes((int)options.pid);
+	connect_all();
+	double memory = (double)memory_bytes((int)options.pid) - (double)memory_before;
+	start_senders();
+	warm_up(options.warm_up);
+	puts("ready");
+	(void)fflush(stdout);
+	while (fgets(line, sizeof line, stdin))
+		measure(n_peers ? memory / (double)n_peers : 0);
+	if (n_faults || n_refused)
+		die("%llu faults, %llu refused", (unsigned long long)n_faults, (unsigned long long)n_refused);
 }
 
 int main(int argc, char **argv)
@@ -457,6 +486,6 @@ int main(int argc, char **argv)
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	sender_epoll = epoll_create1(EPOLL_CLOEXEC);
 	watch(epoll, sender_epoll, n_peers, EPOLLIN, EPOLL_CTL_ADD);
-	measure();
-	return n_faults || n_refused ? 1 : 0;
+	measure_rounds();
+	return 0;
 }
