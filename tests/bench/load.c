@@ -45,7 +45,7 @@ static const struct parameter parameters[] = {
 	{ "in_flight", NULL, &options.in_flight }, /* callbacks on their way at the same time */
 	{ "rate", NULL, &options.rate },           /* callbacks a second, instead of one after the other */
 	{ "spin", NULL, &options.spins },          /* 1: never sleeps. Who sends to a sleeper pays for waking it up */
-	{ "warm_up", NULL, &options.warm_up },     /* seconds, before the first round; a fifth of it before each */
+	{ "warm_up", NULL, &options.warm_up },     /* seconds, before the first round; half of it before each */
 	{ "seconds", NULL, &options.seconds },     /* of each round */
 	{ 0 },
 };
@@ -430,7 +430,7 @@ static void connect_all(void)
 	}
 }
 
-/* Also after the other load's round: caches are warm again when it counts. */
+/* Also after the other load's round, which had the caches. */
 static void warm_up(double seconds)
 {
 	is_measuring = false;
@@ -442,7 +442,7 @@ static void warm_up(double seconds)
 
 static void measure(double memory_per_subscriber)
 {
-	warm_up(options.warm_up / 5);
+	warm_up(options.warm_up / 2);
 	double cpu_before = cpu_seconds((int)options.pid);
 	double seconds = run(options.seconds);
 	double cpu = cpu_seconds((int)options.pid) - cpu_before;
