@@ -560,6 +560,7 @@ static void begin_anew(struct handler *handler)
 		worker_outdate(worker);
 	handler->breaker = (struct breaker){ 0 };
 	atomic_store(&handler->is_paused, false);
+	atomic_store(&handler->is_failing, false);
 	handler->backoff_ns = handler->start_not_before_ns = 0;
 }
 

@@ -122,7 +122,6 @@ static void conclude(struct survey *survey)
 	buffer_add_text(&json, "{\"version\":\"" BELFRY_VERSION "\"");
 	add_state(&json, gateway, exchange_config(exchange));
 	operator_add_time(&json, "started_at", gateway->started_ms);
-	operator_add_time(&json, "configured_at", exchange->setup->generation->loaded_ms);
 	operator_add_number(&json, "uptime", (uint64_t)(clock_wall_ms() - gateway->started_ms) / MS_PER_S);
 	add_configuration(&json, exchange->setup->generation);
 	add_journal(&json, gateway, &status);

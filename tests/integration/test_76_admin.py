@@ -277,7 +277,7 @@ def test_status():
         status = wait_until(lambda: (said := ask(gateway, "/status"))["subscribers"]["live"] == 2 and said)
         epoch = status["journal"]["epoch"]
         assert (status["state"], status["problems"], status["handlers"]) == ("ok", [], 0)
-        assert status["configured_at"] <= status["started_at"][:-5] + "~"
+        assert status["configuration"]["loaded_at"] <= status["started_at"][:-5] + "~"
         assert (status["journal"]["head"], status["journal"]["oldest"]) == (f"{epoch}-1", f"{epoch}-1")
         assert status["journal"]["events"] == 1 and status["journal"]["writable"] is True
         assert status["queue"] == {"callbacks": 0, "bytes": 0}
