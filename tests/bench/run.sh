@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Belfry beside its yardstick (tests/bench/README.md):
 #
-#     tests/bench/run.sh [--smoke] [--repetitions N] [--seconds S] [ROW...]
+#     tests/bench/run.sh [--smoke] [--repetitions N] [--rounds N] [--seconds S] [ROW...]
 #
 # Prints the table and, unless rows are named, draws build-bench/fan-out.svg. Needs a machine that does nothing else.
 # Exit status 0 if every figure is reached.
