@@ -33,6 +33,15 @@ static uint64_t gather_ring(struct hub *hub, const struct member *member)
 	return hub->head;
 }
 
+/* False if the member's socket is full. Its cursor is right afterwards. */
+static bool give(struct hub *hub, struct member *member)
+{
+	struct interest_slot slot = { .cursor = member->cursor, .member = member, .fd = -1 };
+	bool is_done = hub_give(hub, &slot, 1) == 1;
+	member->cursor = slot.cursor;
+	return is_done;
+}
+
 void hub_serve_ready(struct hub *hub, struct member *member)
 {
 	DL_DELETE(hub->ready, member);
@@ -41,7 +50,7 @@ void hub_serve_ready(struct hub *hub, struct member *member)
 		return;
 	}
 	uint64_t scanned = gather_ring(hub, member);
-	if (!hub_give(hub, member, -1, &member->cursor)) {
+	if (!give(hub, member)) {
 		member->state = MEMBER_BLOCKED;
 		return;
 	}
@@ -155,7 +164,7 @@ static bool give_entries(struct hub *hub, struct member *member, struct batch *b
 			if (batch->entries[i].sequence > member->cursor &&
 				interest_matches(member->interest, batch->entries[i].event))
 				hub_frames_add(&hub->frames, batch, &batch->entries[i]);
-		if (!hub_give(hub, member, -1, &member->cursor))
+		if (!give(hub, member))
 			return false;
 	}
 	return true;

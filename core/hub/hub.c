@@ -82,21 +82,30 @@ void hub_frames_clear(struct hub_frames *frames)
 	frames->n_bytes = 0;
 }
 
-bool hub_give(struct hub *hub, struct member *member, int fd, uint64_t *cursor)
+/* The first `n_taken` frames are with this member. */
+static void count_taken(struct hub *hub, struct interest_slot *slot, size_t n_taken)
 {
-	bool is_full = false;
-	if (hub->frames.n == 0)
-		return true;
-	size_t taken = hub->options.deliver(member, fd, &hub->frames, &is_full);
-	hub->n_delivered += taken;
-	if (taken == hub->frames.n)
-		hub->n_delivered_bytes += hub->frames.n_bytes;
-	else
-		for (size_t i = 0; i < taken; i++)
-			hub->n_delivered_bytes += hub->frames.entries[i]->frame.n;
-	if (taken)
-		*cursor = hub->frames.entries[taken - 1]->sequence;
-	return taken == hub->frames.n && !is_full;
+	hub->n_delivered += n_taken;
+	for (size_t i = 0; i < n_taken; i++)
+		hub->n_delivered_bytes += hub->frames.entries[i]->frame.n;
+	if (n_taken)
+		slot->cursor = hub->frames.entries[n_taken - 1]->sequence;
+}
+
+size_t hub_give(struct hub *hub, struct interest_slot *slots, size_t n)
+{
+	const struct hub_frames *frames = &hub->frames;
+	if (frames->n == 0)
+		return n;
+	size_t n_taken = 0;
+	size_t n_done = hub->options.deliver(slots, n, frames, &n_taken);
+	hub->n_delivered += n_done * frames->n;
+	hub->n_delivered_bytes += n_done * frames->n_bytes;
+	for (size_t i = 0; i < n_done; i++)
+		slots[i].cursor = frames->entries[frames->n - 1]->sequence;
+	if (n_done < n)
+		count_taken(hub, &slots[n_done], n_taken);
+	return n_done;
 }
 
 /* --- where members are ----------------------------------------------------------------------------------------- */
@@ -403,22 +412,31 @@ static size_t gather_pending(struct hub *hub, const struct interest *interest, s
 	return from;
 }
 
-/* One live member gets all that waits for it. False if it is not live any more. */
-static bool visit_slot(struct hub *hub, struct interest *interest, struct interest_slot *slot)
+/* How many of these slots, at least one, lack the same pending events as the first: those from `from` on. */
+static size_t count_alike(const struct interest *interest, const struct interest_slot *slots, size_t max, size_t from)
 {
-	for (size_t from = first_pending(interest, slot->cursor); from < interest->n_pending;) {
-		uint64_t cursor = pending_sequence(interest, from) - 1;
+	uint64_t least = from > 0 ? pending_sequence(interest, from - 1) : 0;
+	uint64_t end = from < interest->n_pending ? pending_sequence(interest, from) : UINT64_MAX;
+	size_t n = 1;
+	while (n < max && slots[n].cursor >= least && slots[n].cursor < end)
+		n++;
+	return n;
+}
+
+/* Live members beside each other mostly lack the same, which is gathered once for all of them: they get all that waits,
+ * up to the first one whose socket is full, which is live no more. Returns how many got it. */
+static size_t visit_slots(struct hub *hub, struct interest *interest, struct interest_slot *slots, size_t max)
+{
+	size_t from = first_pending(interest, slots->cursor);
+	size_t n = count_alike(interest, slots, max, from);
+	while (n > 0 && from < interest->n_pending) {
 		from = gather_pending(hub, interest, from);
-		if (!hub_give(hub, slot->member, slot->fd, &cursor)) {
-			struct member *member = slot->member;
-			slot_remove(hub, member);
-			member->cursor = cursor;
-			member->state = MEMBER_BLOCKED;
-			return false;
-		}
-		slot->cursor = cursor;
+		size_t n_done = hub_give(hub, slots, n);
+		if (n_done < n)
+			hub_block(hub, slots[n_done].member);
+		n = n_done;
 	}
-	return true;
+	return n;
 }
 
 /* Drops from the front what every slot has been visited for. */
@@ -453,21 +471,30 @@ static void drop_late(struct hub *hub, struct interest *interest)
 		clear_pending(hub, interest, n);
 }
 
+/* Visits up to `max` of the slots that are due, from the next one on. Returns how many it has tried. */
+static size_t visit_next(struct hub *hub, struct interest *interest, size_t max)
+{
+	if (interest->next_slot >= interest->n_slots)
+		interest->next_slot = 0;
+	size_t n = interest->n_slots - interest->next_slot;
+	n = n < interest->n_due ? n : interest->n_due;
+	n = visit_slots(hub, interest, &interest->slots[interest->next_slot], n < max ? n : max);
+	if (n == 0)
+		return 1; /* another one has its place now */
+	interest->next_slot += n;
+	interest->visits += n;
+	interest->n_due -= n;
+	if (interest->n_due == 0)
+		DL_DELETE(hub->due, interest);
+	return n;
+}
+
 static size_t sweep_interest(struct hub *hub, struct interest *interest, size_t max_visits)
 {
 	size_t n = 0;
 	drop_late(hub, interest);
-	for (; n < max_visits && interest->n_due > 0; n++) {
-		if (interest->next_slot >= interest->n_slots)
-			interest->next_slot = 0;
-		bool stays = visit_slot(hub, interest, &interest->slots[interest->next_slot]);
-		if (!stays)
-			continue; /* another one has its place now */
-		interest->next_slot++;
-		interest->visits++;
-		if (--interest->n_due == 0)
-			DL_DELETE(hub->due, interest);
-	}
+	while (n < max_visits && interest->n_due > 0)
+		n += visit_next(hub, interest, max_visits - n);
 	if (interest->n_due == 0)
 		clear_pending(hub, interest, interest->n_pending);
 	else

@@ -75,11 +75,13 @@ struct hub_options {
 	uint64_t head; /* newest sequence at the start */
 	void *context;
 	/*
-	 * Takes the frames for a member: writes what it can and is responsible for the rest of a frame that it has begun.
-	 * Returns how many it took (the last one maybe in part); fewer than there are, or *ret_is_full, mean that it waits
-	 * for its socket: it calls hub_writable() later. Must not call the hub otherwise.
+	 * Takes the frames for these members (1..), one after the other, up to the first one whose socket is full. Returns
+	 * how many it has done. Fewer than n: the next one has taken *ret_n_taken frames, the last one maybe in part, and
+	 * waits for its socket: deliver is responsible for the rest of that frame, and calls hub_writable() later. Must not
+	 * call the hub otherwise.
 	 */
-	size_t (*deliver)(struct member *member, int fd, const struct hub_frames *frames, bool *ret_is_full);
+	size_t (*deliver)(const struct interest_slot *slots, size_t n, const struct hub_frames *frames,
+					  size_t *ret_n_taken);
 	/* What lies between the two is lost for this member: the message to it, ahead of what follows. */
 	void (*gap)(void *owner, uint64_t after, uint64_t resumed_at);
 	/* The journal cannot be read: the member is outside now, and its connection is to be closed. */

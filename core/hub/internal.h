@@ -30,8 +30,9 @@ struct hub {
 /* Frames for one member, gathered in hub::frames. */
 void hub_frames_clear(struct hub_frames *frames);
 void hub_frames_add(struct hub_frames *frames, struct batch *batch, const struct batch_entry *entry);
-/* Hands the gathered frames over. False if the member's socket is full: then *cursor is the last frame it took. */
-bool hub_give(struct hub *hub, struct member *member, int fd, uint64_t *cursor);
+/* Hands the gathered frames to these members, one after the other; a slot's cursor becomes the last frame that its
+ * member took. Returns how many took all; the socket of the one behind them is full. */
+size_t hub_give(struct hub *hub, struct interest_slot *slots, size_t n);
 
 /* Where a member that is on no list goes. */
 void hub_set_behind(struct hub *hub, struct member *member);

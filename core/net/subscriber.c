@@ -277,25 +277,38 @@ static size_t deliver_frames(struct subscriber *subscriber, const struct hub_fra
 	return n_written == (ssize_t)frames->n_bytes ? frames->n : take_partial(subscriber, frames, (size_t)n_written);
 }
 
-size_t subscriber_deliver(struct member *member, int fd, const struct hub_frames *frames, bool *ret_is_full)
+/* Its socket has taken `n_written` bytes already, or failed, if there is a descriptor for it. False if it is full. */
+static bool deliver_one(struct subscriber *subscriber, int fd, ssize_t n_written, const struct hub_frames *frames,
+						size_t *ret_n_taken)
 {
-	ssize_t n = fd >= 0 ? link_write_fd(fd, frames->pieces, frames->n_pieces) : 0;
-	if (fd >= 0 && n == (ssize_t)frames->n_bytes)
-		return frames->n; /* the common case touches nothing else */
-	struct subscriber *subscriber = CONTAINER_OF(member, struct subscriber, member);
 	struct connection *connection = subscriber->connection;
-	size_t n_taken = 0;
-	*ret_is_full = true;
+	*ret_n_taken = 0;
 	if (connection->link.is_closing || !connection_is_drained(connection))
-		return 0;
+		return false;
 	if (subscriber->kind == SUBSCRIBER_STREAM)
-		n_taken = deliver_stream(subscriber, frames);
+		*ret_n_taken = deliver_stream(subscriber, frames);
 	else
-		n_taken = deliver_frames(subscriber, frames, fd >= 0 ? n : write_pieces(&connection->link, frames));
-	*ret_is_full = n_taken < frames->n || !connection_is_drained(connection);
-	if (*ret_is_full)
+		*ret_n_taken =
+			deliver_frames(subscriber, frames, fd >= 0 ? n_written : write_pieces(&connection->link, frames));
+	bool is_full = *ret_n_taken < frames->n || !connection_is_drained(connection);
+	if (is_full)
 		set_stalled_due(subscriber);
-	return n_taken;
+	return !is_full;
+}
+
+size_t subscriber_deliver(const struct interest_slot *slots, size_t n, const struct hub_frames *frames,
+						  size_t *ret_n_taken)
+{
+	for (size_t i = 0; i < n; i++) {
+		int fd = slots[i].fd;
+		ssize_t n_written = fd >= 0 ? link_write_fd(fd, frames->pieces, frames->n_pieces) : 0;
+		if (fd >= 0 && n_written == (ssize_t)frames->n_bytes)
+			continue; /* the common case touches nothing else */
+		struct subscriber *subscriber = CONTAINER_OF(slots[i].member, struct subscriber, member);
+		if (!deliver_one(subscriber, fd, n_written, frames, ret_n_taken))
+			return i;
+	}
+	return n;
 }
 
 size_t subscriber_position(const struct subscriber *subscriber, uint64_t sequence,

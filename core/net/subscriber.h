@@ -57,7 +57,8 @@ void subscriber_on_bytes(struct subscriber *subscriber, struct span *bytes);
 void subscriber_on_drained(struct subscriber *subscriber);
 void subscriber_on_deadline(struct subscriber *subscriber);
 /* hub_options::deliver, gap and fail. */
-size_t subscriber_deliver(struct member *member, int fd, const struct hub_frames *frames, bool *ret_is_full);
+size_t subscriber_deliver(const struct interest_slot *slots, size_t n, const struct hub_frames *frames,
+						  size_t *ret_n_taken);
 void subscriber_gap(void *subscriber, uint64_t after, uint64_t resumed_at);
 void subscriber_fail(void *subscriber);
 

@@ -26,7 +26,8 @@ struct client {
 	uint64_t began; /* wants everything behind this that matches */
 	uint64_t got[MAX_EVENTS];
 	size_t n_got;
-	size_t room; /* frames it takes before its socket is full */
+	size_t room;  /* frames it takes before its socket is full */
+	bool is_full; /* has said so: is given nothing before hub_writable() */
 	uint64_t gap_after, gap_resumed_at;
 	bool has_failed;
 };
@@ -48,19 +49,28 @@ static uint32_t next_random(struct world *world, uint32_t bound)
 	return (world->seed >> 8) % bound;
 }
 
-static size_t deliver(struct member *member, int fd, const struct hub_frames *frames, bool *ret_is_full)
+static size_t take(struct client *client, const struct hub_frames *frames)
 {
-	struct client *client = CONTAINER_OF(member, struct client, member);
-	size_t n = 0, n_bytes = 0;
-	(void)fd;
+	size_t n = 0;
+	for (; n < frames->n && client->room; n++, client->room--)
+		client->got[client->n_got++] = frames->entries[n]->sequence;
+	return n;
+}
+
+static size_t deliver(const struct interest_slot *slots, size_t n, const struct hub_frames *frames, size_t *ret_n_taken)
+{
+	size_t n_bytes = 0;
 	for (int i = 0; i < frames->n_pieces; i++)
 		n_bytes += frames->pieces[i].iov_len;
 	CU_ASSERT_EQUAL_FATAL(n_bytes, frames->n_bytes);
-	while (n < frames->n && client->room) {
-		client->got[client->n_got++] = frames->entries[n++]->sequence;
-		client->room--;
+	for (size_t i = 0; i < n; i++) {
+		struct client *client = CONTAINER_OF(slots[i].member, struct client, member);
+		CU_ASSERT_FALSE_FATAL(client->is_full);
+		*ret_n_taken = take(client, frames);
+		client->is_full = client->room == 0;
+		if (client->is_full)
+			return i;
 	}
-	*ret_is_full = client->room == 0;
 	return n;
 }
 
@@ -263,6 +273,7 @@ static void check_client(const struct world *world, const struct client *client)
 static void unblock(struct world *world, struct client *client, size_t room)
 {
 	client->room = room;
+	client->is_full = false;
 	hub_writable(world->hub, &client->member);
 }
 
