@@ -570,6 +570,17 @@ def test_a_pause_outlasts_a_reload_unless_it_is_about_that_handler():
             wait_until(lambda: not rows(gateway, "SELECT 1 FROM deliveries WHERE state < 2"))
 
 
+def test_a_handler_that_begins_anew_is_not_called_failing():
+    """Its old process was; the new one is at work and has not said anything yet."""
+    with Gateway({**ADMIN, **handlers(options={"refuse": True}, deadline="1h")}) as gateway:
+        gateway.deliver(told(otherwise="hang"))
+        wait_until(lambda: gateway.metric("handler_failing", handler="it") == 1)
+        del gateway.config["handlers"]["it"]["options"]
+        reload(gateway)
+        wait_until(lambda: gateway.metric("handler_failing", handler="it") == 0)
+        assert not rows(gateway, "SELECT 1 FROM deliveries WHERE state >= 2")
+
+
 def test_a_thousand_handlers(tmp_path):
     """Their plugin is described once."""
     counting = program(tmp_path, f"echo $1 >> {tmp_path}/calls")
