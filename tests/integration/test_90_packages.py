@@ -76,6 +76,11 @@ def test_what_a_package_says_of_itself(packages):
     listed = (ROOT / "packaging" / "dependencies").read_text(encoding="utf-8").splitlines()
     libraries = [line.split()[1] for line in listed if line.startswith("run ") and "ca-certificates" not in line]
     assert [library for library in libraries if f" {library}" not in f" {needs}"] == []
+    about = (ROOT / "packaging" / "README.md").read_text(encoding="utf-8")
+    (documents,) = re.findall(r"^\| `/usr/share/doc/belfry` \|.*", about, re.MULTILINE)
+    contents = run("dpkg-deb", "--contents", packages["belfry"])
+    names = re.findall(r"`(\w+\.md)`", documents)
+    assert names and [name for name in names if f"./usr/share/doc/belfry/{name}\n" not in contents] == []
 
 
 # The rpm
