@@ -163,14 +163,26 @@ static void count_handle(uv_handle_t *handle, void *n)
 	++*(size_t *)n;
 }
 
-/* uv_walk() goes in the order in which they came. */
-static void find_timer(uv_handle_t *handle, void *context)
+static bool is_netlink(const uv_handle_t *handle)
+{
+	struct sockaddr address;
+	socklen_t n = sizeof address;
+	uv_os_fd_t fd;
+	return uv_fileno(handle, &fd) == 0 && getsockname(fd, &address, &n) == 0 && address.sa_family == AF_NETLINK;
+}
+
+/* uv_walk() goes in the order in which they came. From 4.3 on libwebsockets listens to the kernel's routing table, and
+ * closes connections that it finds no route for (lib/core-net/route.c): also those that came after the route was back,
+ * and those that TCP would have carried over a moment without one. So it is not told. */
+static void look_at_newcomer(uv_handle_t *handle, void *context)
 {
 	struct newcomers *newcomers = context;
 	if (newcomers->n_known)
 		newcomers->n_known--;
 	else if (handle->type == UV_TIMER)
 		newcomers->timer = (uv_timer_t *)handle;
+	else if (handle->type == UV_POLL && is_netlink(handle))
+		(void)uv_poll_stop((uv_poll_t *)handle);
 }
 
 /* In the next turn of the loop, where it finds out itself when the one after that is due. */
@@ -240,7 +252,7 @@ int transport_create(uv_loop_t *loop, struct transport **ret_transport)
 	transport->context = lws_create_context(&info);
 	if (!transport->context || !transport->no_client || transport->link_index < 0)
 		return -ENOMEM;
-	uv_walk(loop, find_timer, &newcomers);
+	uv_walk(loop, look_at_newcomer, &newcomers);
 	transport->timer = newcomers.timer;
 	transport->clear = create_vhost(transport, false);
 	transport->tls = create_vhost(transport, true);
