@@ -415,10 +415,8 @@ static size_t gather_pending(struct hub *hub, const struct interest *interest, s
 /* How many of these slots, at least one, lack the same pending events as the first: those from `from` on. */
 static size_t count_alike(const struct interest *interest, const struct interest_slot *slots, size_t max, size_t from)
 {
-	uint64_t least = from > 0 ? pending_sequence(interest, from - 1) : 0;
-	uint64_t end = from < interest->n_pending ? pending_sequence(interest, from) : UINT64_MAX;
 	size_t n = 1;
-	while (n < max && slots[n].cursor >= least && slots[n].cursor < end)
+	while (n < max && first_pending(interest, slots[n].cursor) == from)
 		n++;
 	return n;
 }
