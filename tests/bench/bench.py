@@ -184,10 +184,10 @@ def at_the_same_time(ours, theirs):
         return ours.round(), probe.result()
 
 
-def fill(server, scale, tls):
+def fill(server, scale):
     """A server that has run for a while: its memory of recent events is full, and its log of changes goes round in a file
     that grows no more (a sync takes longer while it does)."""
-    with server.load(**scale({"subscribers": 0, "in_flight": 64, "warm_up": 0, "seconds": 0.7}), tls=tls) as load:
+    with server.load(**scale({"subscribers": 0, "in_flight": 64, "warm_up": 0, "seconds": 0.7})) as load:
         load.round()
 
 
@@ -210,7 +210,7 @@ class Row:
             def ready(start, load):
                 server = stack.enter_context(start)
                 if load.get("spin"):
-                    fill(server, scale, int(self.tls))
+                    fill(server, scale)
                 return stack.enter_context(server.load(**scale(load), tls=int(self.tls)))
 
             ours = ready(belfry(self.tls, self.handles), self.load)
