@@ -523,9 +523,9 @@ def test_who_has_not_changed_keeps_its_process():
 def test_the_first_handlers_and_the_last():
     """What a removed one is owed stays, and is done when it is there again."""
     with Recorder() as recorder, Gateway(ADMIN) as gateway:
-        reload(gateway, **with_handlers(recorder, "it"))
+        reload(gateway, **with_handlers(recorder, "it", breaker={"failures": 1, "pause": "1h"}))
         deliver(gateway, recorder)
-        gateway.deliver(told("retry_later", "retry_later", event_id="evt-0"))
+        gateway.deliver(told("retry_later", "retry_later", event_id="evt-0"))  # and then it pauses
         wait_until(lambda: len(recorder.heard) == 2)
         wait_until(lambda: rows(gateway, "SELECT 1 FROM attempts WHERE sequence = 2"))
         owner = gateway.config["handlers"]
@@ -535,6 +535,7 @@ def test_the_first_handlers_and_the_last():
         heard = len(recorder.heard)
         gateway.deliver(callback())
         assert states(gateway)[-1] == DUE and len(recorder.heard) == heard
+        del owner["it"]["breaker"]
         reload(gateway, handlers=owner, interactions={"*": ["it"]})
         wait_until(lambda: not rows(gateway, "SELECT 1 FROM deliveries WHERE state < 2"))
         assert recorder.heard[-1][0] == "evt-0" and recorder.heard[-1][3] == 3
